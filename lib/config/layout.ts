@@ -1,0 +1,43 @@
+import path from 'node:path';
+
+/** Where the code is: the checkout, or `/opt/openclaw/app` in production. */
+export const CODE_ROOT = path.resolve(import.meta.dirname, '../..');
+
+/** The folders and files under OPENCLAW_HOME that this system reads and writes; nothing else writes paths by hand. */
+export interface Layout {
+  readonly home: string;
+  readonly tasks: string;
+  readonly plans: string;
+  readonly cron: string;
+  readonly credentials: string;
+  readonly config: string;
+  readonly envFile: string;
+  readonly logs: string;
+  readonly workspace: string;
+  /** Pid files of `up`; 0700. */
+  readonly run: string;
+  /** Private Postgres and Redis: data, sockets, unpacked packages, generated passwords; 0700. */
+  readonly servers: string;
+}
+
+export function layoutOf(home: string): Layout {
+  const under = (...parts: string[]) => path.join(home, ...parts);
+  return {
+    home,
+    tasks: under('tasks'),
+    plans: under('plans'),
+    cron: under('.openclaw', 'cron'),
+    credentials: under('.openclaw', 'credentials'),
+    config: under('config'),
+    envFile: under('config', '.env'),
+    logs: under('logs'),
+    workspace: under('workspace'),
+    run: under('run'),
+    servers: under('servers'),
+  };
+}
+
+/** OPENCLAW_HOME where set, else `./var` of the checkout. */
+export function resolveHome(env: Record<string, string | undefined>): string {
+  return env.OPENCLAW_HOME ? path.resolve(env.OPENCLAW_HOME) : path.join(CODE_ROOT, 'var');
+}
