@@ -1,0 +1,293 @@
+-- task_queue: the one place where work is asked for and seen.
+--
+--   insert into task_queue / add_job() / add_jobs()
+--     -> job_requests (insert-only, one statement trigger: validate the set, queue the set, one NOTIFY)
+--     -> graphile_worker._private_jobs (live) -> job_history (ended; written by the worker's own completion statement)
+--
+-- The view is live + ended; its state is derived, so that no row is ever updated for the ledger's sake.
+
+do $$
+declare sequence_name text := pg_get_serial_sequence('graphile_worker._private_jobs', 'id');
+begin
+  execute format($table$
+    create table job_requests (
+      id bigint primary key default nextval(%L::regclass),
+      task text not null,
+      payload jsonb,
+      run_at timestamptz,
+      max_attempts smallint check (max_attempts between 1 and 100),
+      priority smallint,
+      job_key text,
+      idempotency_key text check (length(idempotency_key) between 1 and 512),
+      source text not null default current_source() check (source in ('sql', 'cli', 'telegram', 'dashboard', 'cron', 'rule', 'agent', 'mission', 'raw')),
+      actor text not null default current_actor(),
+      mission_id bigint,
+      trace_id uuid not null default gen_random_uuid(),
+      created_at timestamptz not null default now()
+    )$table$, sequence_name);
+end $$;
+comment on table job_requests is 'Who asked for which job, when and why. Insert-only; a statement trigger queues what is inserted. Its ids are graphile-worker''s, so that plain add_job never collides.';
+comment on column job_requests.payload is 'As asked; null where graphile-worker''s row is the only copy.';
+create unique index job_requests_idempotency_key on job_requests (idempotency_key) where idempotency_key is not null;
+create index job_requests_mission on job_requests (mission_id) where mission_id is not null;
+create trigger job_requests_append_only before update or delete or truncate on job_requests for each statement execute function raise_append_only();
+
+create table job_history (
+  job_id bigint primary key,
+  task text not null,
+  payload json not null,
+  state text not null check (state in ('succeeded', 'failed', 'cancelled')),
+  priority smallint not null,
+  run_at timestamptz not null,
+  attempts smallint not null,
+  max_attempts smallint not null,
+  job_key text,
+  created_at timestamptz not null,
+  started_at timestamptz,
+  finished_at timestamptz not null default now(),
+  worker text,
+  result json,
+  error_class text,
+  last_error text
+);
+comment on table job_history is 'One row for each job that ended, written in the statement that removes the job. payload and result are json, never cast here: one odd payload must not stop a worker.';
+comment on column job_history.error_class is 'Why it ended so: timeout, bad_payload, permanent, exhausted, poison, lost, cancelled, removed, or the error''s own code.';
+create index job_history_finished_at on job_history (finished_at);
+create index job_history_failed on job_history (finished_at) where state = 'failed';
+create trigger job_history_append_only before update or delete or truncate on job_history for each statement execute function raise_append_only();
+
+create table job_cancels (
+  job_id bigint primary key,
+  actor text not null default current_actor(),
+  created_at timestamptz not null default now()
+);
+comment on table job_cancels is 'Jobs that somebody wants to stop while they run; the worker that runs one aborts it and ends it as cancelled.';
+
+create table workers (
+  pool_id text primary key,
+  name text not null,
+  pool text not null,
+  host text not null,
+  boot_id text not null,
+  pid integer not null,
+  process_start text not null,
+  state text not null default 'live' check (state in ('live', 'stopped', 'dead')),
+  concurrency integer not null,
+  local_queue boolean not null default false,
+  running bigint[] not null default '{}',
+  rss_bytes bigint,
+  loop_lag_ms real,
+  started_at timestamptz not null default now(),
+  seen_at timestamptz not null default now(),
+  streak_since timestamptz not null default now(),
+  ended_at timestamptz,
+  end_reason text
+);
+comment on table workers is 'The registry of pools and their leases: a pool renews seen_at every second. A pool''s row is committed before its first fetch.';
+comment on column workers.pool_id is 'graphile-worker''s pool id: what stands in locked_by of the jobs that it holds.';
+comment on column workers.boot_id is 'With pid and process_start it proves, on the same host, that a pool is dead.';
+comment on column workers.running is 'Ids of the jobs that really run; what is locked and not listed was only fetched.';
+comment on column workers.streak_since is 'Since when its renewals are unbroken; only a pool with a long streak may judge others.';
+create index workers_live on workers (host) where state = 'live';
+create unique index workers_one_of_a_name on workers (name) where state = 'live';
+
+create table job_progress (
+  job_id bigint primary key,
+  fraction real check (fraction between 0 and 1),
+  note text,
+  updated_at timestamptz not null default now()
+);
+comment on table job_progress is 'The last word of a running job about itself; at most one write a second a job.';
+
+create table checkpoints (
+  scope text not null,
+  name text not null,
+  output jsonb,
+  created_at timestamptz not null default now(),
+  primary key (scope, name)
+);
+comment on table checkpoints is 'Outputs of ctx.step(): a retried run gets the recorded output instead of running the step again. scope is j<job> or m<mission>/<step>.';
+
+-- Names the first fault of a payload. Slow, and only called when the fast predicate has refused.
+create function payload_fault(task ops_tasks, payload jsonb, out code text, out message text, out remedy text)
+language plpgsql stable
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare field jsonb; found text;
+begin
+  if payload is null or jsonb_typeof(payload) <> 'object' then
+    code := 'OC002';
+    message := format('payload of task %s is %s, expected an object', task.identifier, coalesce('a JSON ' || jsonb_typeof(payload), 'SQL null'));
+    remedy := format('pass an object, for example %L', '{}');
+    return;
+  end if;
+  for field in select * from jsonb_array_elements(task.payload_fields) loop
+    found := jsonb_typeof(payload -> (field ->> 'key'));
+    if found is null then
+      if (field ->> 'required')::boolean then
+        code := 'OC004';
+        message := format('payload of task %s lacks the required key "%s"', task.identifier, field ->> 'key');
+        remedy := format('add "%s" (%s)', field ->> 'key', coalesce((select string_agg(t, ' or ') from jsonb_array_elements_text(field -> 'types') t), 'any type'));
+        return;
+      end if;
+    elsif jsonb_array_length(field -> 'types') > 0 and not (field -> 'types' ? found)
+          and not (found = 'number' and field -> 'types' ? 'integer' and (payload ->> (field ->> 'key'))::numeric % 1 = 0) then
+      code := 'OC005';
+      message := format('key "%s" of the payload of task %s is a JSON %s, expected %s', field ->> 'key', task.identifier, found,
+                        (select string_agg(t, ' or ') from jsonb_array_elements_text(field -> 'types') t));
+      remedy := format('pass "%s" as %s', field ->> 'key', (select string_agg(t, ' or ') from jsonb_array_elements_text(field -> 'types') t));
+      return;
+    end if;
+  end loop;
+end $$;
+
+create function raise_for_request(wanted text, payload jsonb) returns void
+language plpgsql stable
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare task ops_tasks; fault record; near text;
+begin
+  select * into task from ops_tasks where identifier = wanted;
+  if not found or task.retired_at is not null then
+    select identifier into near from ops_tasks
+      where retired_at is null and (identifier like '%' || left(wanted, 4) || '%' or left(identifier, 3) = left(wanted, 3))
+      order by abs(length(identifier) - length(wanted)) limit 1;
+    perform refuse('OC001', format('unknown task "%s"%s', wanted, case when task.retired_at is not null then ' (its file is gone)' else '' end),
+      coalesce('did you mean "' || near || '"? ', '') || 'known tasks: select identifier, title from ops_tasks');
+  end if;
+  if octet_length(payload::text) > 65536 then
+    perform refuse('OC003', format('payload of task %s has %s bytes, at most 65536 are taken', wanted, octet_length(payload::text)),
+      'store the data in a table or a file and pass its id');
+  end if;
+  select * into fault from payload_fault(task, payload);
+  if fault.code is not null then
+    perform refuse(fault.code, fault.message, fault.remedy);
+  end if;
+  if not task_allowed(task) then
+    perform refuse('OC006', format('task "%s" has effect %s, which role %s may not queue', wanted, task.effect, session_user),
+      'ask the operator to add it to policy sql.allow');
+  end if;
+  perform refuse('OC005', format('payload of task %s does not match its schema', wanted), format('select payload_schema from ops_tasks where identifier = %L', wanted));
+end $$;
+
+-- A limited role may queue the tasks that policy sql.allow names; the owner and its members any.
+create function task_allowed(task ops_tasks) returns boolean
+language plpgsql stable
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare allow jsonb;
+begin
+  if trusted_session() then return true; end if;
+  allow := policy_value('sql.allow');
+  return allow -> 'effects' ? task.effect or allow -> 'tasks' ? task.identifier;
+end $$;
+
+-- Queues a set of requests in the caller's transaction. Refuses the whole statement when one row is at fault: the first
+-- fault is named. `payload @@ predicate is not true` so that a NULL (an odd document) refuses as well.
+create function queue_requests() returns trigger
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare bad record; queued integer; limited boolean := not trusted_session();
+begin
+  select a.task, coalesce(a.payload, '{}') as payload, a.job_key into bad
+    from asked a left join ops_tasks t on t.identifier = a.task and t.retired_at is null
+    where t.identifier is null
+      or (coalesce(a.payload, '{}') @@ t.payload_predicate) is not true
+      or pg_column_size(a.payload) > 8192 and octet_length(a.payload::text) > 65536
+      or a.job_key is not null
+      or limited and not task_allowed(t)
+    limit 1;
+  if found then
+    if bad.job_key is not null then
+      perform refuse('OC009', 'job_key cannot be given in an insert into task_queue, because the keyed job may exist already',
+        'use add_job(identifier, payload, job_key => ...)');
+    end if;
+    perform raise_for_request(bad.task, bad.payload);
+  end if;
+  insert into graphile_worker._private_jobs (id, task_id, payload, run_at, max_attempts, priority)
+    overriding system value
+    select a.id, g.id, coalesce(a.payload, '{}')::json, coalesce(a.run_at, now()), coalesce(a.max_attempts, t.max_attempts), coalesce(a.priority, 0)
+    from asked a
+    join ops_tasks t on t.identifier = a.task
+    join graphile_worker._private_tasks g on g.identifier = a.task;
+  get diagnostics queued = row_count;
+  if queued > 0 then
+    -- `r` keeps equal notifications of one transaction apart: each nudges as many workers as it has jobs.
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), queued));
+  end if;
+  return null;
+end $$;
+-- add_job() queues its one job itself, in one statement with its request (a trigger would double its cost), and says so;
+-- only inside a function of the owner is that believed.
+create trigger job_requests_queue after insert on job_requests
+  referencing new table as asked for each statement
+  when (current_setting('openclaw.enqueued', true) is distinct from 'on' or not has_table_privilege('public.job_requests'::regclass, 'insert'))
+  execute function queue_requests();
+
+create view task_queue as
+  select h.job_id as id, h.job_id, h.task, readable_json(h.payload) as payload, h.state, h.priority, h.run_at, h.attempts, h.max_attempts,
+         h.job_key, r.idempotency_key, coalesce(r.source, case when h.payload::text like '%"_cron":%' then 'cron' else 'raw' end) as source,
+         coalesce(r.actor, case when h.payload::text like '%"_cron":%' then 'cron' else 'system' end) as actor, r.mission_id, r.trace_id,
+         h.created_at, h.started_at, h.finished_at, h.worker, readable_json(h.result) as result, h.error_class, h.last_error
+  from job_history h left join job_requests r on r.id = h.job_id
+  union all
+  select j.id, j.id, t.identifier, readable_json(j.payload),
+         case when j.locked_at is not null and (w.pool_id is null or not w.local_queue or j.id = any (w.running)) then 'running'
+              when j.locked_at is not null then 'queued'
+              when j.attempts >= j.max_attempts then 'failed'
+              when j.attempts > 0 then 'retrying'
+              else 'queued' end,
+         j.priority, j.run_at, j.attempts, j.max_attempts, j.key, r.idempotency_key,
+         coalesce(r.source, case when j.payload::text like '%"_cron":%' then 'cron' else 'raw' end),
+         coalesce(r.actor, case when j.payload::text like '%"_cron":%' then 'cron' else 'system' end), r.mission_id, r.trace_id,
+         j.created_at, j.locked_at, null::timestamptz, j.locked_by, null::jsonb,
+         case when j.attempts >= j.max_attempts and j.locked_at is null then 'exhausted' end, j.last_error
+  from graphile_worker._private_jobs j
+  join graphile_worker._private_tasks t on t.id = j.task_id
+  left join workers w on w.pool_id = j.locked_by
+  left join job_requests r on r.id = j.id;
+comment on view task_queue is 'Every job that was ever added, live and ended, also by plain graphile_worker.add_job and by cron, for the retention that policy sets. Insert (task, payload, ...) to queue a job; add_job() does the same.';
+comment on column task_queue.state is 'queued, running, retrying, succeeded, failed or cancelled; derived.';
+
+create rule task_queue_insert as on insert to task_queue do instead
+  insert into job_requests (task, payload, run_at, max_attempts, priority, job_key, idempotency_key)
+  values (new.task, new.payload, new.run_at, new.max_attempts, new.priority, new.job_key, new.idempotency_key)
+  returning id, id, task, coalesce(payload, '{}'::jsonb), 'queued'::text, coalesce(priority, 0::smallint), coalesce(run_at, now()), 0::smallint,
+    coalesce(max_attempts, (select t.max_attempts from ops_tasks t where t.identifier = job_requests.task)), job_key, idempotency_key, source, actor,
+    mission_id, trace_id, created_at, null::timestamptz, null::timestamptz, null::text, null::jsonb, null::text, null::text;
+
+create function raise_task_queue_readonly() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using errcode = 'OC009', message = format('%s on task_queue is refused: it is a view of what happened', lower(tg_op)),
+    hint = 'cancel_job(id) stops a job, retry_job(id) runs a failed one again';
+end $$;
+create trigger task_queue_no_change instead of update or delete on task_queue for each row execute function raise_task_queue_readonly();
+
+-- Jobs that leave graphile-worker's table by any other hand than our completion statement: remove_job, a stock worker, an
+-- admin. It must never raise: an error here would stop that worker's pool.
+create function record_removed_jobs() returns trigger
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+begin
+  insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, started_at, worker, error_class, last_error)
+    select o.id, coalesce(t.identifier, '?'), o.payload,
+           -- A stock worker deletes what it holds only when it has succeeded; an unheld job was removed by somebody.
+           case when o.locked_by is not null then 'succeeded' else 'cancelled' end,
+           o.priority, o.run_at, o.attempts, o.max_attempts, o.key, o.created_at, o.locked_at, o.locked_by,
+           case when o.locked_by is null then 'removed' end, o.last_error
+    from gone o left join graphile_worker._private_tasks t on t.id = o.task_id
+    on conflict (job_id) do nothing;
+  return null;
+exception when others then
+  raise warning 'openclaw: removed jobs were not recorded: %', sqlerrm;
+  return null;
+end $$;
+create trigger openclaw_removed_jobs after delete on graphile_worker._private_jobs
+  referencing old table as gone for each statement
+  when (current_setting('openclaw.ledger', true) is distinct from 'ride')
+  execute function record_removed_jobs();

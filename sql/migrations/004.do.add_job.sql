@@ -1,0 +1,194 @@
+-- The functions by which SQL asks for work. Argument names are graphile-worker's, with idempotency_key beside them.
+
+create function add_job(
+  identifier text,
+  payload jsonb default '{}',
+  queue_name text default null,
+  run_at timestamptz default null,
+  max_attempts integer default null,
+  job_key text default null,
+  priority integer default null,
+  flags text[] default null,
+  job_key_mode text default 'replace',
+  idempotency_key text default null
+) returns bigint
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare new_id bigint; task ops_tasks; keyed graphile_worker._private_jobs; trusted boolean := trusted_session(); ignored text;
+begin
+  if max_attempts not between 1 and 100 then
+    perform refuse('OC009', format('max_attempts is %s, expected 1 to 100', max_attempts), 'leave it out to use the task''s own');
+  end if;
+  if priority not between -32768 and 32767 then
+    perform refuse('OC009', format('priority is %s, expected -32768 to 32767 (lower runs first)', priority), 'leave it out for 0');
+  end if;
+  payload := coalesce(payload, '{}');
+  -- Assignments, not PERFORM: a simple expression costs a tenth of a statement.
+  ignored := set_config('openclaw.enqueued', 'on', true);
+
+  -- The fast path, one statement: the task, its predicate, the job and its request.
+  if job_key is null and queue_name is null and flags is null and idempotency_key is null then
+    with job as (
+      insert into graphile_worker._private_jobs (task_id, payload, run_at, max_attempts, priority)
+        select g.id, add_job.payload::json, coalesce(add_job.run_at, now()), coalesce(add_job.max_attempts, t.max_attempts), coalesce(add_job.priority, 0)
+        from ops_tasks t join graphile_worker._private_tasks g on g.identifier = t.identifier
+        where t.identifier = add_job.identifier and t.retired_at is null and add_job.payload @@ t.payload_predicate
+          and (pg_column_size(add_job.payload) <= 8192 or octet_length(add_job.payload::text) <= 65536)
+          and (trusted or task_allowed(t))
+        returning id)
+    insert into job_requests (id, task, run_at, max_attempts, priority)
+      select id, add_job.identifier, add_job.run_at, add_job.max_attempts, add_job.priority from job
+      returning id into new_id;
+    if new_id is null then
+      perform raise_for_request(add_job.identifier, add_job.payload);
+    end if;
+    ignored := set_config('openclaw.enqueued', 'off', true);
+    -- `r` keeps equal notifications of one transaction apart: each nudges one worker.
+    ignored := pg_notify('jobs:insert', '{"r":' || random()::text || ',"count":1}');
+    return new_id;
+  end if;
+
+  if idempotency_key is not null then
+    -- Callers of one key take turns, so that the second sees the first's row.
+    perform pg_advisory_xact_lock(hashtextextended('job:' || idempotency_key, 0));
+    if exists (select from job_requests r where r.idempotency_key = add_job.idempotency_key) then
+      perform set_config('openclaw.enqueued', 'off', true);
+      return repeated_request(add_job.identifier, add_job.idempotency_key);
+    end if;
+  end if;
+  -- A key, a queue, flags or an idempotency key: graphile-worker's own function, which may return NULL under contention, and NULL means that
+  -- nothing was queued; so it is asked again.
+  select * into task from ops_tasks t where t.identifier = add_job.identifier and t.retired_at is null;
+  if not found or octet_length(add_job.payload::text) > 65536 or (add_job.payload @@ task.payload_predicate) is not true or not task_allowed(task) then
+    perform raise_for_request(add_job.identifier, add_job.payload);
+  end if;
+  for attempt in 1..100 loop
+    select * into keyed from graphile_worker.add_job(add_job.identifier, add_job.payload::json, add_job.queue_name, add_job.run_at,
+      coalesce(add_job.max_attempts, task.max_attempts::integer), add_job.job_key, add_job.priority, add_job.flags, add_job.job_key_mode);
+    exit when keyed.id is not null;
+    perform pg_sleep(0.01);
+  end loop;
+  if keyed.id is null then
+    perform refuse('OC009', format('job_key "%s" stayed contended for a second; nothing was queued', job_key), 'try again');
+  end if;
+  insert into job_requests (id, task, run_at, max_attempts, priority, job_key, idempotency_key)
+    values (keyed.id, add_job.identifier, add_job.run_at, add_job.max_attempts, add_job.priority, add_job.job_key, add_job.idempotency_key)
+    on conflict (id) do nothing;
+  perform set_config('openclaw.enqueued', 'off', true);
+  return keyed.id;
+end $$;
+comment on function add_job is 'Queues a job in the caller''s transaction and returns its id. The same idempotency_key twice returns the first job''s id and queues nothing.';
+
+create function repeated_request(wanted text, key text) returns bigint
+language plpgsql stable
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare earlier job_requests;
+begin
+  select * into earlier from job_requests where idempotency_key = key;
+  if not found then
+    perform refuse('OC009', format('idempotency_key "%s" is being used by another transaction', key), 'try again');
+  end if;
+  if earlier.task <> wanted then
+    perform refuse('OC009', format('idempotency_key "%s" belongs to job j%s of task %s', key, earlier.id, earlier.task), 'use another key');
+  end if;
+  return earlier.id;
+end $$;
+
+create function add_jobs(jobs jsonb) returns setof bigint
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare unknown_key text;
+begin
+  perform set_config('openclaw.enqueued', 'off', true);
+  if jsonb_typeof(jobs) is distinct from 'array' then
+    perform refuse('OC009', format('add_jobs takes an array, not %s', coalesce('a JSON ' || jsonb_typeof(jobs), 'SQL null')),
+      'pass [{"identifier": "task", "payload": {}}, ...]');
+  end if;
+  select k into unknown_key from jsonb_array_elements(jobs) e, jsonb_object_keys(case jsonb_typeof(e) when 'object' then e else '{"element that is no object":0}' end) k
+    where k not in ('identifier', 'payload', 'run_at', 'max_attempts', 'priority', 'idempotency_key') limit 1;
+  if unknown_key is not null then
+    perform refuse('OC009', format('add_jobs does not know the key "%s"', unknown_key),
+      'keys are identifier, payload, run_at, max_attempts, priority, idempotency_key; a job_key goes to add_job()');
+  end if;
+  return query
+    insert into job_requests (task, payload, run_at, max_attempts, priority, idempotency_key)
+      select e.identifier, coalesce(e.payload, '{}'), e.run_at, e.max_attempts, e.priority, e.idempotency_key
+      from jsonb_to_recordset(jobs) e(identifier text, payload jsonb, run_at timestamptz, max_attempts smallint, priority smallint, idempotency_key text)
+      on conflict ((job_requests.idempotency_key)) where job_requests.idempotency_key is not null do nothing
+      returning id;
+end $$;
+comment on function add_jobs(jsonb) is 'Queues an array of {identifier, payload, run_at, max_attempts, priority, idempotency_key} as one set; returns the ids of those that are new.';
+
+-- What the fenced completion of a worker and these functions share: a job's way out of the live table.
+create function raise_unless_mine(owner_actor text, what text) returns void
+language plpgsql stable
+set search_path = public, pg_catalog, pg_temp
+as $$
+begin
+  if not trusted_session() and owner_actor is distinct from current_actor() then
+    perform refuse('OC006', format('%s was asked for by %s; role %s may only change its own', what, coalesce(owner_actor, 'somebody else'), session_user), 'ask the operator');
+  end if;
+end $$;
+
+create function cancel_job(job bigint) returns text
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare was record;
+begin
+  select j.*, t.identifier into was from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id where j.id = job for update of j;
+  if not found then
+    if exists (select from job_history where job_id = job) then
+      perform refuse('OC008', format('job j%s has ended (%s)', job, (select state from job_history where job_id = job)), 'only a queued, retrying or running job can be cancelled');
+    end if;
+    perform refuse('OC011', format('there is no job j%s', job), 'openclaw jobs list');
+  end if;
+  perform raise_unless_mine((select actor from job_requests where id = job), 'job j' || job);
+  if was.locked_by is not null then
+    insert into job_cancels (job_id) values (job) on conflict do nothing;
+    perform pg_notify('job:control', job::text);
+    return 'cancelling';
+  end if;
+  insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, error_class, last_error)
+    values (was.id, was.identifier, was.payload, 'cancelled', was.priority, was.run_at, was.attempts, was.max_attempts, was.key, was.created_at, 'cancelled',
+            format('cancelled by %s', current_actor()));
+  delete from graphile_worker._private_jobs where id = job;
+  perform pg_notify('job:ended', job::text);
+  return 'cancelled';
+end $$;
+comment on function cancel_job(bigint) is 'Ends a waiting job as cancelled, or tells the worker that runs it to abort it.';
+
+create function retry_job(job bigint) returns bigint
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare was job_history; live graphile_worker._private_jobs; new_id bigint;
+begin
+  perform set_config('openclaw.enqueued', 'off', true);
+  perform raise_unless_mine((select actor from job_requests where id = job), 'job j' || job);
+  select * into live from graphile_worker._private_jobs where id = job for update;
+  if found then
+    if live.locked_by is not null then
+      perform refuse('OC008', format('job j%s is running', job), 'cancel it first');
+    end if;
+    update graphile_worker._private_jobs set run_at = now(), max_attempts = greatest(max_attempts, attempts + 1) where id = job;
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));
+    return job;
+  end if;
+  select * into was from job_history where job_id = job;
+  if not found then
+    perform refuse('OC011', format('there is no job j%s', job), 'openclaw jobs list');
+  end if;
+  if was.state = 'succeeded' then
+    perform refuse('OC008', format('job j%s succeeded', job), 'queue a new one with add_job() or openclaw run');
+  end if;
+  insert into job_requests (task, payload, priority, mission_id, trace_id)
+    select was.task, readable_json(was.payload) - '_cron', was.priority, r.mission_id, coalesce(r.trace_id, gen_random_uuid())
+    from (select 1) one left join job_requests r on r.id = job
+    returning id into new_id;
+  return new_id;
+end $$;
+comment on function retry_job(bigint) is 'Runs a waiting job now, or queues a failed or cancelled one anew (a new id: history is kept). Returns the id that will run.';

@@ -1,0 +1,54 @@
+-- Retention is the only deleter of append-only tables. One call deletes at most `at_most` rows of each table, so that a
+-- caller can go on in small transactions and be stopped between two.
+
+create function retention_limit(key text) returns timestamptz
+language sql stable
+set search_path = public, pg_catalog, pg_temp
+as $$ select clock_now() - (policy_value(key) #>> '{}')::interval $$;
+comment on function retention_limit(text) is 'What is older goes. A missing policy gives null, and null deletes nothing.';
+
+create function apply_retention(at_most integer default 5000) returns jsonb
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare deleted bigint; done jsonb := '{}'; ids bigint[];
+begin
+  perform set_config('openclaw.retention', 'on', true);
+  select array_agg(job_id) into ids from (
+    select job_id from job_history
+    where (state = 'succeeded' and finished_at < retention_limit('retention.jobs_ok')) or (state <> 'succeeded' and finished_at < retention_limit('retention.jobs_failed'))
+    order by finished_at limit at_most) old;
+  delete from job_requests where id = any (ids);
+  delete from job_progress where job_id = any (ids);
+  delete from job_cancels where job_id = any (ids);
+  delete from checkpoints where scope in (select 'j' || id from unnest(ids) id);
+  delete from job_history where job_id = any (ids);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('jobs', deleted);
+
+  delete from ops_agent_events where id in (select id from ops_agent_events where created_at < retention_limit('retention.events') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('events', deleted);
+  delete from agent_events where id in (select id from agent_events where created_at < retention_limit('retention.events') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('acts', deleted);
+  delete from ops_outcomes where id in (select id from ops_outcomes where created_at < retention_limit('retention.events') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('outcomes', deleted);
+
+  select array_agg(id) into ids from (select id from ops_missions where finished_at < retention_limit('retention.missions') order by finished_at limit at_most) old;
+  delete from ops_mission_proposals where mission_id = any (ids);
+  delete from checkpoints where scope in (select format('m%s/%s', s.mission_id, s.name) from ops_mission_steps s where s.mission_id = any (ids));
+  delete from ops_mission_steps where mission_id = any (ids);
+  delete from ops_missions where id = any (ids);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('missions', deleted);
+  delete from ops_mission_proposals where id in (
+    select id from ops_mission_proposals where mission_id is null and state <> 'proposed' and created_at < retention_limit('retention.missions') limit at_most);
+  delete from workers where state <> 'live' and ended_at < retention_limit('retention.workers');
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('workers', deleted);
+  perform set_config('openclaw.retention', 'off', true);
+  return done;
+end $$;
+comment on function apply_retention(integer) is 'Deletes one batch of what policy retention.* says is old; returns the counts, all 0 when there is no more.';

@@ -1,0 +1,30 @@
+-- Who may do what. openclaw_owner (no login) owns; openclaw_worker is a member of it; binaryrogue asks for work and reads
+-- its views; openclaw_tui reads. Where roles cannot be made (a managed server), everything runs as the one configured
+-- user, and this file only takes rights away from PUBLIC.
+
+revoke all on all functions in schema public from public;
+grant execute on function clock_now(), readable_json(json), json_to_jsonb_lossy(json), trusted_session(), current_actor(), current_source(), duration_ms(jsonb),
+  raise_task_queue_readonly(), refuse(text, text, text, text) to public;
+
+do $$
+begin
+  if exists (select from pg_roles where rolname = 'binaryrogue') then
+    grant usage on schema public to binaryrogue;
+    grant select, insert on task_queue to binaryrogue;
+    grant select on ops_tasks, ops_missions, ops_mission_steps, ops_mission_proposals, ops_agent_events, ops_outcomes, ops_policy, ops_reaction_rules to binaryrogue;
+    execute format('grant usage on sequence %s to binaryrogue', pg_get_serial_sequence('graphile_worker._private_jobs', 'id'));
+    grant usage on schema graphile_worker to binaryrogue;
+    grant execute on function
+      add_job(text, jsonb, text, timestamptz, integer, text, integer, text[], text, text), add_jobs(jsonb), add_mission(jsonb, jsonb, text, integer, text, boolean),
+      cancel_job(bigint), retry_job(bigint), cancel_mission(bigint), plan_faults(jsonb), policy_value(text) to binaryrogue;
+  end if;
+  if exists (select from pg_roles where rolname = 'openclaw_tui') then
+    grant usage on schema public to openclaw_tui;
+    grant usage on schema graphile_worker to openclaw_tui;
+    grant select on all tables in schema public to openclaw_tui;
+    grant execute on function policy_value(text), plan_faults(jsonb), slowest_statements(integer) to openclaw_tui;
+  end if;
+  if exists (select from pg_roles where rolname = 'openclaw_backup') then
+    grant usage on schema public to openclaw_backup;
+  end if;
+end $$;
