@@ -40,7 +40,8 @@ export class OpenClawError extends Error {
   /** The error as a person reads it: the message, then the faults, then the remedy. */
   format(): string {
     const lines = [`${this.code}: ${this.message}`];
-    if (this.value !== undefined) lines.push(`  value: ${typeof this.value === 'string' ? this.value : JSON.stringify(this.value)}`);
+    if (this.value !== undefined)
+      lines.push(`  value: ${typeof this.value === 'string' ? this.value : JSON.stringify(this.value)}`);
     if (this.expected) lines.push(`  expected: ${this.expected}`);
     for (const fault of this.faults) lines.push(`  - ${fault}`);
     if (this.remedy) lines.push(`  remedy: ${this.remedy}`);

@@ -64,6 +64,14 @@ as $$
               then pg_catalog.current_setting('openclaw.source', true)
               else 'sql' end
 $$;
+create function current_trace() returns uuid
+language sql volatile parallel safe
+as $$
+  select case when pg_catalog.length(pg_catalog.current_setting('openclaw.trace', true)) operator(pg_catalog.=) 36
+              then pg_catalog.current_setting('openclaw.trace', true)::pg_catalog.uuid
+              else pg_catalog.gen_random_uuid() end
+$$;
+comment on function current_trace() is 'The trace that the caller goes on with (openclaw.trace), or a new one.';
 comment on function current_actor() is 'cli:<user>, telegram:<id>, ssh:<name>, sql:<role>, agent:<id>, rule:<name>, cron or system.';
 
 create function refuse(code text, message text, remedy text, detail text default null) returns void

@@ -22,7 +22,7 @@ begin
       source text not null default current_source() check (source in ('sql', 'cli', 'telegram', 'dashboard', 'cron', 'rule', 'agent', 'mission', 'raw')),
       actor text not null default current_actor(),
       mission_id bigint,
-      trace_id uuid not null default gen_random_uuid(),
+      trace_id uuid not null default current_trace(),
       created_at timestamptz not null default now()
     )$table$, sequence_name);
 end $$;

@@ -149,6 +149,7 @@ begin
   perform raise_unless_mine((select actor from job_requests where id = job), 'job j' || job);
   if was.locked_by is not null then
     insert into job_cancels (job_id) values (job) on conflict do nothing;
+    perform record_act('jobs cancel', 'j' || job, '{"state": "running"}', '{"state": "running", "cancel_requested": true}');
     perform pg_notify('job:control', job::text);
     return 'cancelling';
   end if;
@@ -156,6 +157,7 @@ begin
     values (was.id, was.identifier, was.payload, 'cancelled', was.priority, was.run_at, was.attempts, was.max_attempts, was.key, was.created_at, 'cancelled',
             format('cancelled by %s', current_actor()));
   delete from graphile_worker._private_jobs where id = job;
+  perform record_act('jobs cancel', 'j' || job, jsonb_build_object('state', case when was.attempts > 0 then 'retrying' else 'queued' end), '{"state": "cancelled"}');
   perform pg_notify('job:ended', job::text);
   return 'cancelled';
 end $$;
@@ -175,6 +177,7 @@ begin
       perform refuse('OC008', format('job j%s is running', job), 'cancel it first');
     end if;
     update graphile_worker._private_jobs set run_at = now(), max_attempts = greatest(max_attempts, attempts + 1) where id = job;
+    perform record_act('jobs retry', 'j' || job, jsonb_build_object('run_at', live.run_at, 'attempts', live.attempts), jsonb_build_object('run_at', now()));
     perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));
     return job;
   end if;
@@ -189,6 +192,7 @@ begin
     select was.task, readable_json(was.payload) - '_cron', was.priority, r.mission_id, coalesce(r.trace_id, gen_random_uuid())
     from (select 1) one left join job_requests r on r.id = job
     returning id into new_id;
+  perform record_act('jobs retry', 'j' || job, jsonb_build_object('state', was.state, 'error_class', was.error_class), jsonb_build_object('job', 'j' || new_id));
   return new_id;
 end $$;
 comment on function retry_job(bigint) is 'Runs a waiting job now, or queues a failed or cancelled one anew (a new id: history is kept). Returns the id that will run.';

@@ -35,14 +35,34 @@ create function slowest_statements(at_most integer default 5) returns table (que
 language plpgsql stable
 set search_path = public, pg_catalog, pg_temp
 as $$
+declare source text;
 begin
-  if to_regclass('public.pg_stat_statements') is null then
+  select format('%I.pg_stat_statements', n.nspname) into source from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements';
+  if source is null then
     return;
   end if;
-  return query execute 'select regexp_replace(left(query, 120), ''\s+'', '' '', ''g''), calls, round(mean_exec_time::numeric, 2)::float8, round(total_exec_time::numeric, 1)::float8
-    from public.pg_stat_statements order by total_exec_time desc limit $1' using at_most;
+  return query execute format('select regexp_replace(left(query, 120), ''\s+'', '' '', ''g''), calls, round(mean_exec_time::numeric, 2)::float8, round(total_exec_time::numeric, 1)::float8
+    from %s order by total_exec_time desc limit $1', source) using at_most;
 exception when others then
   -- The library is not preloaded, or the role may not read it: no figures rather than invented ones.
   return;
 end $$;
 comment on function slowest_statements(integer) is 'The statements with the largest total time; no rows where the server does not keep them.';
+
+-- Open missions whose job has vanished (ended by an error, removed by hand): each gets a new one. Run at a worker's start
+-- and once a minute; a mission that runs has its job, so nothing healthy is touched.
+create function reconcile_missions(at_most integer default 500) returns integer
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare lost bigint; mended integer := 0;
+begin
+  for lost in select m.id from ops_missions m
+              where m.state in ('approved', 'running') and not m.paused
+                and not exists (select from graphile_worker._private_jobs j where j.id = m.job_id)
+              order by m.id limit at_most for no key update skip locked loop
+    perform ensure_job(lost);
+    mended := mended + 1;
+  end loop;
+  return mended;
+end $$;

@@ -2,8 +2,16 @@
 -- its views; openclaw_tui reads. Where roles cannot be made (a managed server), everything runs as the one configured
 -- user, and this file only takes rights away from PUBLIC.
 
-revoke all on all functions in schema public from public;
-grant execute on function clock_now(), readable_json(json), json_to_jsonb_lossy(json), trusted_session(), current_actor(), current_source(), duration_ms(jsonb),
+do $$
+declare name text;
+begin
+  -- Only ours: an extension's functions in this schema belong to somebody else.
+  for name in select p.oid::regprocedure::text from pg_proc p
+              where p.pronamespace = 'public'::regnamespace and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e') loop
+    execute format('revoke all on function %s from public', name);
+  end loop;
+end $$;
+grant execute on function clock_now(), readable_json(json), json_to_jsonb_lossy(json), trusted_session(), current_actor(), current_source(), current_trace(), duration_ms(jsonb),
   raise_task_queue_readonly(), refuse(text, text, text, text) to public;
 
 do $$

@@ -1,0 +1,36 @@
+import { Command, CommanderError } from 'commander';
+import { EXIT, messageOf, OpenClawError } from '../lib/errors/index.ts';
+import { addActions } from './actions.ts';
+import { addProcessVerbs } from './processVerbs.ts';
+
+const program = new Command('openclaw')
+  .description('A job runner for AI agents and their upkeep, on a server of your own.')
+  .showHelpAfterError('(see: openclaw help)')
+  .showSuggestionAfterError(true)
+  .helpCommand('help [verb]', 'how to use a verb')
+  .exitOverride()
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 ok, 1 failed, 2 usage, 3 degraded or pending, 75 try again, 78 configuration.',
+  );
+
+addProcessVerbs(program);
+addActions(program);
+
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** A person who mistyped never meets a stack; an error that is ours to mend shows one with OPENCLAW_LOG_LEVEL=debug. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof OpenClawError) {
+    process.stderr.write(`${error.format()}\n`);
+    return error.exitCode;
+  }
+  process.stderr.write(`E_UNEXPECTED: ${messageOf(error)}\n`);
+  if (process.env.OPENCLAW_LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  return EXIT.failed;
+}

@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+
+/** The verbs that start or stop a process or belong to a terminal. Each is imported when it is used, so that help stays quick. */
+export function addProcessVerbs(program: Command): void {
+  program
+    .command('up')
+    .description('start everything: servers, database, workers; stays and shows what happens')
+    .option('--detach', 'leave it running in the background')
+    .option('--first-mission <plan>', 'when this home has no mission yet, submit this plan and show it')
+    .action(async (options: { detach?: boolean; firstMission?: string }) => {
+      const { up } = await import('./up.ts');
+      process.exitCode = await up(options);
+    });
+  program
+    .command('down')
+    .description('stop what up has started, and the private servers')
+    .option('--json', 'print the result as JSON')
+    .action(async (options: { json?: boolean }) => {
+      const { down } = await import('./down.ts');
+      process.exitCode = await down(options);
+    });
+  program
+    .command('status')
+    .description('servers, workers, queue and missions: exit 0 all well, 3 degraded')
+    .option('--json', 'print the status as JSON')
+    .action(async (options: { json?: boolean }) => {
+      const { status } = await import('./status.ts');
+      process.exitCode = await status(options);
+    });
+  program
+    .command('psql')
+    .description('open psql on the database; its own arguments after --')
+    .option('--as <role>', 'the role to log in as', 'openclaw_worker')
+    .argument('[arguments...]', "psql's own arguments")
+    .action(async (rest: string[], options: { as: string }) => {
+      const { psql } = await import('./psql.ts');
+      process.exitCode = await psql(options.as, rest);
+    });
+  program
+    .command('worker')
+    .description(
+      'run the pools named (missions, upkeep, reactions, learning) in this process, on servers that run already',
+    )
+    .argument('<pools...>', 'their names')
+    .option('--no-cron', 'do not plan the schedules')
+    .action(async (pools: string[], options: { cron: boolean }) => {
+      const { worker } = await import('./worker.ts');
+      process.exitCode = await worker(pools, options);
+    });
+  const config = program.command('config').description('the configuration');
+  config
+    .command('check')
+    .description('check the environment and config/.env; prints names, never values')
+    .option('--json', 'print the result as JSON')
+    .action(async (options: { json?: boolean }) => {
+      const { configCheck } = await import('./configCheck.ts');
+      process.exitCode = configCheck(options);
+    });
+  program
+    .command('types')
+    .description('write types/tasks.d.ts, so that addJob knows the payload of every task')
+    .action(async () => {
+      const { writeTaskTypes } = await import('./taskTypes.ts');
+      process.exitCode = await writeTaskTypes();
+    });
+}

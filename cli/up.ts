@@ -1,0 +1,150 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, openSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { CODE_ROOT, type Config, loadConfig } from '../lib/config/index.ts';
+import { commandLineActor, createPool, DATABASE, prepareDatabase } from '../lib/db/index.ts';
+import { EXIT, OpenClawError } from '../lib/errors/index.ts';
+import { createLogger } from '../lib/log/index.ts';
+import { ensureServers, stopServers } from '../lib/servers/index.ts';
+import { submitFirstMission } from './firstMission.ts';
+import { showLiveStatus } from './liveStatus.ts';
+import { clearRunState, readRunState, writeRunState } from './runState.ts';
+import { serverLines } from './status.ts';
+import { superviseWorker } from './workerProcess.ts';
+
+export interface UpOptions {
+  detach?: boolean;
+  firstMission?: string;
+}
+
+/** Brings everything up and stays. The same start serves a fresh clone, a restart, and what a kill left behind. */
+export async function up(options: UpOptions): Promise<number> {
+  const config = loadConfig();
+  const running = await readRunState(config.layout);
+  if (running) {
+    process.stdout.write(
+      `openclaw runs already for ${config.home} (pid ${running.pid}, since ${running.startedAt}); see: openclaw status\n`,
+    );
+    return EXIT.ok;
+  }
+  mkdirSync(config.layout.logs, { recursive: true, mode: 0o700 });
+  const logFile = path.join(config.layout.logs, 'openclaw.log');
+  return options.detach ? detach(config, options, logFile) : stay(config, options, logFile);
+}
+
+async function stay(config: Config, options: UpOptions, logFile: string): Promise<number> {
+  const say = (line: string) => void process.stdout.write(`${line}\n`);
+  const log = createLogger({ name: 'up', level: config.logLevel, destination: logFile });
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort(signal));
+  await writeRunState(config.layout);
+  try {
+    say(`home      ${config.home}`);
+    const servers = await ensureServers({
+      layout: config.layout,
+      databaseUrl: config.databaseUrl,
+      redisUrl: config.redisUrl,
+      onProgress: say,
+      signal: stopping.signal,
+    });
+    for (const line of serverLines(servers)) say(line);
+    const database = await prepareDatabase(servers.postgres, {
+      ...(config.databaseAdminUrl && { adminUrl: config.databaseAdminUrl }),
+    });
+    say(
+      `database  schema version ${database.version}${database.applied.length > 0 ? ` (${database.applied.length} migrations applied)` : ''}`,
+    );
+    if (database.notice) say(`roles     ${database.notice}`);
+
+    const worker = superviseWorker(['missions', 'upkeep'], openSync(logFile, 'a', 0o600), (line) => {
+      log.warn(line);
+      say(line);
+    });
+    const db = createPool(servers.postgres.urlFor('openclaw_worker', DATABASE), {
+      name: 'up',
+      max: 2,
+      actor: commandLineActor(),
+      source: 'cli',
+      log,
+    });
+    try {
+      const { faults } = await Promise.race([worker.ready, aborted(stopping.signal)]);
+      for (const fault of faults) say(`faulty    ${fault.file}: ${fault.message}`);
+      say(`workers   missions, upkeep: pid ${worker.pid()}; log: ${logFile}`);
+      if (options.firstMission)
+        await submitFirstMission({ config, db, plan: options.firstMission, say, signal: stopping.signal });
+      say('up. Stop it with Ctrl-C, or from elsewhere with: openclaw down');
+      await showLiveStatus(db, stopping.signal);
+    } catch (error) {
+      if (!stopping.signal.aborted) throw error;
+    } finally {
+      say('stopping: running jobs get their signal, what is unfinished is given back');
+      await worker.stop();
+      await db.end();
+    }
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+  } finally {
+    await stopServers({ layout: config.layout, databaseUrl: config.databaseUrl, redisUrl: config.redisUrl });
+    await clearRunState(config.layout);
+  }
+  say('stopped');
+  return EXIT.ok;
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+const DETACHED_START_LIMIT_MS = 120_000;
+
+/** Starts `up` in the background and returns when its workers work, or with the end of its output when they do not. */
+async function detach(config: Config, options: UpOptions, logFile: string): Promise<number> {
+  const outFile = path.join(config.layout.logs, 'up.out');
+  const out = openSync(outFile, 'w', 0o600);
+  const child = spawn(
+    process.execPath,
+    [
+      ...process.execArgv,
+      path.join(CODE_ROOT, 'cli/main.ts'),
+      'up',
+      ...(options.firstMission ? ['--first-mission', options.firstMission] : []),
+    ],
+    {
+      detached: true,
+      stdio: ['ignore', out, out],
+      env: process.env,
+    },
+  );
+  const exit = new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? EXIT.failed)));
+  const deadline = Date.now() + DETACHED_START_LIMIT_MS;
+  for (;;) {
+    const code = await Promise.race([
+      exit,
+      new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 100)),
+    ]);
+    const output = readFileSync(outFile, 'utf8');
+    if (/^up\. /m.test(output)) {
+      process.stdout.write(output.replace(/^up\. [\s\S]*/m, ''));
+      process.stdout.write(
+        `up, in the background (pid ${child.pid}). Look: openclaw status. Stop: openclaw down. Log: ${logFile}\n`,
+      );
+      child.unref();
+      return EXIT.ok;
+    }
+    if (code !== undefined) {
+      process.stderr.write(output);
+      return code === EXIT.ok ? EXIT.failed : code;
+    }
+    if (Date.now() > deadline) {
+      throw new OpenClawError(
+        'E_START_TIMEOUT',
+        `the start has not finished after ${DETACHED_START_LIMIT_MS / 1000} s`,
+        { remedy: `look into ${outFile} and ${logFile}` },
+      );
+    }
+  }
+}

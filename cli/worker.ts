@@ -1,0 +1,64 @@
+import { loadConfig } from '../lib/config/index.ts';
+import { createPool, DATABASE } from '../lib/db/index.ts';
+import { EXIT, OpenClawError } from '../lib/errors/index.ts';
+import { createLogger } from '../lib/log/index.ts';
+import { POOLS, type PoolName } from '../lib/tasks/types.ts';
+import { startWorkers } from '../lib/workers/process.ts';
+import { runningPostgres } from './context.ts';
+
+/** Runs pools until SIGTERM or SIGINT, or until whoever started it is gone. */
+export async function worker(names: string[], { cron }: { cron: boolean }): Promise<number> {
+  const pools = names.map(poolName);
+  const config = loadConfig();
+  const log = createLogger({ name: 'worker', level: config.logLevel });
+  const postgres = await runningPostgres(config);
+  const probe = createPool(postgres.urlFor('openclaw_worker', DATABASE), { name: 'worker:probe', max: 1, log });
+  await probe.query('select 1 from ops_tasks limit 1').finally(() => probe.end());
+
+  let stop: (reason: string, exitCode: number) => void = () => undefined;
+  const stopped = new Promise<{ reason: string; exitCode: number }>((resolve) => {
+    stop = (reason, exitCode) => resolve({ reason, exitCode });
+  });
+  process.once('SIGTERM', () => stop('SIGTERM', EXIT.ok));
+  process.once('SIGINT', () => stop('SIGINT', EXIT.ok));
+  // Started by `up`: without it nobody would stop this process again.
+  process.once('disconnect', () => stop('its parent is gone', EXIT.ok));
+
+  const workers = await startWorkers({
+    config,
+    log,
+    workerUrl: postgres.urlFor('openclaw_worker', DATABASE),
+    readerUrl: postgres.urlFor('openclaw_tui', DATABASE),
+    pools,
+    withCron: cron,
+    onFatal: (error) => {
+      log.error({ err: error }, 'the worker must end');
+      // A lost lease: no drain, because everything that runs here belongs to others.
+      if (error.code === 'E_LEASE_LOST') process.exit(error.exitCode);
+      stop(error.message, error.exitCode);
+    },
+  });
+  process.send?.({
+    ready: true,
+    pools: workers.pools.map((pool) => ({ pool: pool.pool, poolId: pool.poolId })),
+    faults: workers.faults,
+  });
+  log.info({ pools, pid: process.pid }, 'working');
+
+  const { reason, exitCode } = await stopped;
+  log.info({ reason }, 'stopping');
+  // A second signal, or a drain that hangs, ends the process; the next start gives its jobs back.
+  const giveUp = () => process.exit(EXIT.tempfail);
+  process.once('SIGTERM', giveUp);
+  process.once('SIGINT', giveUp);
+  setTimeout(giveUp, config.drainTimeoutMs + 5000).unref();
+  await workers.stop(reason);
+  log.info('stopped');
+  if (process.connected) process.disconnect();
+  return exitCode;
+}
+
+function poolName(name: string): PoolName {
+  if ((POOLS as readonly string[]).includes(name)) return name as PoolName;
+  throw new OpenClawError('E_POOL', `there is no pool "${name}"`, { expected: POOLS.join(', '), exitCode: EXIT.usage });
+}

@@ -1,0 +1,2 @@
+export { type CrontabFault, readCrontabs, type Schedule } from './crontabs.ts';
+export { nextRuns } from './nextRuns.ts';

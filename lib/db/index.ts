@@ -1,0 +1,13 @@
+export {
+  commandLineActor,
+  createPool,
+  fromDatabase,
+  type Pool,
+  type PoolClient,
+  type PoolOptions,
+  type Queryable,
+  transaction,
+} from './connect.ts';
+export { type MigrateResult, migrate } from './migrate.ts';
+export { DATABASE, type PreparedDatabase, prepareDatabase } from './prepare.ts';
+export { LOGIN_ROLES, OWNER, provisionRoles } from './roles.ts';

@@ -1,0 +1,57 @@
+import type pg from 'pg';
+
+/**
+ * The roles of a database of ours. openclaw_owner cannot log in and owns everything; openclaw_worker is a member of it;
+ * binaryrogue is what people and scripts use; openclaw_tui reads; openclaw_backup dumps.
+ */
+export const OWNER = 'openclaw_owner';
+export const LOGIN_ROLES = ['openclaw_worker', 'binaryrogue', 'openclaw_tui', 'openclaw_backup'] as const;
+
+export interface RolesResult {
+  /** Whether the roles exist and are used; false: everything runs as the one configured user. */
+  separate: boolean;
+  notice?: string;
+}
+
+/** Makes the roles, or says why the one configured user does everything. Twice at once is safe. */
+export async function provisionRoles(
+  client: pg.Client,
+  password: (role: string) => string | undefined,
+): Promise<RolesResult> {
+  const { rows } = await client.query<{ superuser: boolean; createrole: boolean; existing: string[] }>(
+    `select rolsuper as superuser, rolcreaterole as createrole,
+            array(select rolname::text from pg_roles where rolname = $1 or rolname = any ($2)) as existing
+     from pg_roles where rolname = current_user`,
+    [OWNER, LOGIN_ROLES],
+  );
+  const me = rows[0]!;
+  const missing = [OWNER, ...LOGIN_ROLES].filter((role) => !me.existing.includes(role));
+  if (missing.length > 0 && !me.superuser && !me.createrole) {
+    return {
+      separate: false,
+      notice:
+        `the configured database user may not create roles (${missing.join(', ')} missing): everything runs as that one user, ` +
+        'without the limits of binaryrogue and openclaw_tui; an administrator can create the roles and run `openclaw up` again',
+    };
+  }
+  for (const role of missing) {
+    // Two first starts at once: the second finds the role there (duplicate_object, or unique_violation in a race).
+    await client.query(
+      `do $$ begin create role ${role} ${role === OWNER ? 'nologin' : 'login'}; exception when duplicate_object or unique_violation then null; end $$`,
+    );
+  }
+  if (me.superuser || me.createrole) {
+    await client.query(`grant ${OWNER} to openclaw_worker`);
+    if (!me.superuser) await client.query(`grant ${OWNER} to current_user`);
+    for (const role of LOGIN_ROLES) {
+      const secret = password(role);
+      if (secret) await client.query(`alter role ${role} password ${client.escapeLiteral(secret)}`);
+    }
+  }
+  if (me.superuser) {
+    await client.query(
+      'grant pg_read_all_stats to openclaw_tui; grant pg_read_all_data to openclaw_backup; alter role openclaw_backup bypassrls',
+    );
+  }
+  return { separate: true };
+}

@@ -1,0 +1,38 @@
+import type { StepRow } from './types.ts';
+
+export const TERMINAL = new Set(['succeeded', 'failed', 'skipped', 'cancelled', 'unknown']);
+
+/** A need that can no longer succeed strands its dependants: they are skipped, and theirs with them. */
+const BROKEN = new Set(['failed', 'skipped', 'cancelled']);
+
+/** The queued steps whose needs have all succeeded. */
+export function readySteps(steps: readonly StepRow[]): StepRow[] {
+  const states = new Map(steps.map((step) => [step.name, step.state]));
+  return steps.filter(
+    (step) => step.state === 'queued' && step.needs.every((need) => states.get(need) === 'succeeded'),
+  );
+}
+
+/** The queued steps that a failed need strands, directly or through others. */
+export function strandedSteps(steps: readonly StepRow[]): { step: StepRow; because: string }[] {
+  const states = new Map<string, string>(steps.map((step) => [step.name, step.state]));
+  const stranded: { step: StepRow; because: string }[] = [];
+  for (let grew = true; grew; ) {
+    grew = false;
+    for (const step of steps) {
+      if (states.get(step.name) !== 'queued') continue;
+      const because = step.needs.find((need) => BROKEN.has(states.get(need) ?? ''));
+      if (because === undefined) continue;
+      states.set(step.name, 'skipped');
+      stranded.push({ step, because });
+      grew = true;
+    }
+  }
+  return stranded;
+}
+
+/** The steps that no other step needs: their outputs are the mission's, where its plan names none. */
+export function leafSteps(steps: readonly StepRow[]): StepRow[] {
+  const needed = new Set(steps.flatMap((step) => step.needs));
+  return steps.filter((step) => !needed.has(step.name));
+}

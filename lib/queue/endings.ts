@@ -1,0 +1,24 @@
+/**
+ * How a job's run ended, noted by the wrapper that ran it and read by the statement that removes or releases the job
+ * (graphile-worker itself passes on no result and only a message).
+ *
+ *   running --returned--> done       removed, history `succeeded` with its result
+ *           --threw-----> retry      released, run again after the task's own backoff
+ *           --threw-----> final      removed, history `failed` or `cancelled`
+ *           --stopping--> give_back  released at once, its attempt refunded
+ */
+export type Ending =
+  | { kind: 'done'; startedAt: number; finishedAt: number; result: string | null }
+  | { kind: 'retry'; startedAt: number; message: string; delayMs: number }
+  | {
+      kind: 'final';
+      startedAt: number;
+      finishedAt: number;
+      message: string;
+      errorClass: string;
+      state: 'failed' | 'cancelled';
+    }
+  | { kind: 'give_back'; startedAt: number };
+
+/** By job id. An entry is taken when its statement is built, so the map never outgrows the jobs in flight. */
+export type Endings = Map<string, Ending>;

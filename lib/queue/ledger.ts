@@ -1,0 +1,94 @@
+import type pg from 'pg';
+import type { Logger } from '../log/index.ts';
+import type { Ending, Endings } from './endings.ts';
+import { COMPLETE, FAIL } from './endStatements.ts';
+import { endingQueryOf } from './stockQueries.ts';
+
+export interface LedgerOptions {
+  endings: Endings;
+  log: Logger;
+  /** Called with the number of jobs that ended here although they belonged to another pool by then. */
+  onFenced?: (count: number) => void;
+}
+
+type Query = (config: pg.QueryConfig) => Promise<pg.QueryResult>;
+
+/**
+ * Makes the connections of the pool that is handed to graphile-worker keep the ledger: its own batches of completed and
+ * failed jobs run our statements instead of its own, so that removal, history and result are one transaction without a
+ * further round trip, and both are fenced on the holder.
+ */
+export function keepLedger(pool: pg.Pool, options: LedgerOptions): void {
+  pool.on('connect', (client) => {
+    const original = client.query.bind(client) as Query;
+    const query = (...args: unknown[]): unknown => {
+      const config = args[0] as Partial<pg.QueryConfig> | string;
+      if (typeof config === 'object' && config?.name !== undefined && typeof config.text === 'string') {
+        const ending = endingQueryOf(config.name, config.text);
+        if (ending?.startsWith('complete')) return complete(original, config.values ?? [], options);
+        if (ending?.startsWith('fail')) return fail(original, config.values ?? [], options);
+      }
+      return (original as (...all: unknown[]) => unknown)(...args);
+    };
+    client.query = query as typeof client.query;
+  });
+}
+
+/** The pool's id that graphile-worker puts into `locked_by`; its completion of one job does not pass it on. */
+export const poolIds = new WeakMap<LedgerOptions, string>();
+
+async function complete(query: Query, values: unknown[], options: LedgerOptions): Promise<pg.QueryResult> {
+  const ids = Array.isArray(values[0]) ? (values[0] as string[]) : [values[0] as string];
+  const results: (string | null)[] = [];
+  const started: (number | null)[] = [];
+  const finished: (number | null)[] = [];
+  for (const id of ids) {
+    const ending = take(options.endings, id);
+    results.push(ending?.kind === 'done' ? ending.result : null);
+    started.push(ending?.startedAt ?? null);
+    finished.push(ending?.kind === 'done' ? ending.finishedAt : Date.now());
+  }
+  const result = await query({
+    name: 'openclaw_complete',
+    text: COMPLETE,
+    values: [ids, results, started, finished, poolIds.get(options)],
+  });
+  reportFenced(ids.length - Number(result.rows[0]?.ended ?? 0), options);
+  return result;
+}
+
+async function fail(query: Query, values: unknown[], options: LedgerOptions): Promise<pg.QueryResult> {
+  const specs = JSON.parse(values[1] as string) as { jobId: string; message: string }[];
+  const rows = specs.map(({ jobId, message }) => endRow(jobId, take(options.endings, jobId), message));
+  const result = await query({ name: 'openclaw_fail', text: FAIL, values: [JSON.stringify(rows), values[0]] });
+  reportFenced(specs.length - Number(result.rows[0]?.ended ?? 0), options);
+  return result;
+}
+
+function endRow(id: string, ending: Ending | undefined, message: string) {
+  // Without a note of ours the wrapper never ran (graphile-worker found no such task): released, and tried again later.
+  if (!ending || ending.kind === 'done') return { id, kind: 'retry', message, delay_ms: 60_000 };
+  if (ending.kind === 'give_back') return { id, kind: ending.kind };
+  if (ending.kind === 'retry') return { id, kind: ending.kind, message: ending.message, delay_ms: ending.delayMs };
+  return {
+    id,
+    kind: 'final',
+    message: ending.message,
+    error_class: ending.errorClass,
+    state: ending.state,
+    started: ending.startedAt,
+    finished: ending.finishedAt,
+  };
+}
+
+function take(endings: Endings, id: string): Ending | undefined {
+  const ending = endings.get(id);
+  endings.delete(id);
+  return ending;
+}
+
+function reportFenced(count: number, { log, onFenced }: LedgerOptions): void {
+  if (count <= 0) return;
+  log.warn({ count }, 'jobs ended here that this pool no longer held; nothing was recorded for them');
+  onFenced?.(count);
+}

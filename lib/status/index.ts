@@ -1,0 +1,2 @@
+export { type MissionStatus, type Snapshot, takeSnapshot, type WorkerStatus } from './snapshot.ts';
+export { statusLines } from './text.ts';

@@ -1,0 +1,134 @@
+import type pg from 'pg';
+import { OpenClawError } from '../errors/index.ts';
+import { scrub, toJson } from '../log/index.ts';
+import type { Database, RunFacts, TaskRuntime } from './runtime.ts';
+import type { AddJob, TaskContext } from './types.ts';
+
+/** What a task gets beside its payload. Nothing in here costs a query until it is used. */
+export function createContext(runtime: TaskRuntime, facts: RunFacts, signal: AbortSignal): TaskContext {
+  const { db } = runtime;
+  const log = runtime.log.child({
+    task: facts.task,
+    job: `j${facts.jobId}`,
+    ...(facts.missionId && { mission: `m${facts.missionId}`, step: facts.stepName }),
+  });
+  return {
+    job: {
+      id: facts.jobId,
+      task: facts.task,
+      attempt: facts.attempt,
+      maxAttempts: facts.maxAttempts,
+      traceId: facts.traceId,
+      missionId: facts.missionId,
+      stepName: facts.stepName,
+      idempotencyKey: facts.idempotencyKey,
+    },
+    log,
+    config: runtime.config,
+    signal,
+    query: db.query,
+    transaction: db.transaction,
+    queryReadOnly: (text, values = [], { timeoutMs = 10_000 } = {}) =>
+      queryReadOnly(runtime.reader, text, values, timeoutMs),
+    addJob: addJobOf(db, facts),
+    progress: progressOf(db, facts, (error) => log.warn({ err: error }, 'progress was not stored')),
+    step: stepOf(db, facts),
+  };
+}
+
+async function queryReadOnly(reader: Database, text: string, values: unknown[], timeoutMs: number) {
+  return reader.transaction(async (client) => {
+    await client.query(`set transaction read only; set local statement_timeout = ${Math.ceil(timeoutMs)}`);
+    // The extended protocol takes one statement only: no `commit; delete …` gets through.
+    const result = await client.query<Record<string, unknown>>({
+      text,
+      values,
+      queryMode: 'extended',
+    } as pg.QueryConfig);
+    return { rows: result.rows ?? [], fields: (result.fields ?? []).map((field) => field.name) };
+  });
+}
+
+/** The new job goes on with the trace and the actor of the one that asks for it. */
+function addJobOf(db: Database, facts: RunFacts): AddJob {
+  return async (task, payload, options = {}) => {
+    const { rows } = await db.query<{ id: string }>(
+      `with origin as materialized (
+         select set_config('openclaw.actor', coalesce(r.actor, 'system'), true), set_config('openclaw.trace', coalesce(r.trace_id::text, ''), true), set_config('openclaw.source', $2, true)
+         from (select 1) one left join job_requests r on r.id = $1::bigint)
+       select add_job($3, $4::jsonb, run_at => $5::timestamptz, max_attempts => $6::integer, job_key => $7, job_key_mode => $8, priority => $9::integer, idempotency_key => $10) as id from origin`,
+      [
+        facts.jobId,
+        facts.missionId ? 'mission' : 'agent',
+        task,
+        toJson(payload ?? {}),
+        options.runAt ?? null,
+        options.maxAttempts ?? null,
+        options.jobKey ?? null,
+        options.jobKeyMode ?? 'replace',
+        options.priority ?? null,
+        options.idempotencyKey ?? null,
+      ],
+    );
+    return rows[0]!.id;
+  };
+}
+
+const PROGRESS_INTERVAL_MS = 1000;
+
+function progressOf(db: Database, facts: RunFacts, onError: (error: unknown) => void): TaskContext['progress'] {
+  let last = -Infinity;
+  return (fraction, note) => {
+    const now = performance.now();
+    if (now - last < PROGRESS_INTERVAL_MS && fraction < 1) return;
+    last = now;
+    db.query(
+      `insert into job_progress (job_id, fraction, note) values ($1, $2, $3)
+       on conflict (job_id) do update set fraction = excluded.fraction, note = excluded.note, updated_at = now()`,
+      [facts.jobId, Math.min(1, Math.max(0, fraction)), note === undefined ? null : scrub(note).slice(0, 200)],
+    ).catch(onError);
+  };
+}
+
+function stepOf(db: Database, facts: RunFacts): TaskContext['step'] {
+  const used = new Set<string>();
+  return async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    if (used.has(name)) {
+      throw new OpenClawError('E_STEP_TWICE', `the step name "${name}" is used twice in one run`, {
+        remedy: 'give each step a name of its own; in a loop, add the index',
+      });
+    }
+    used.add(name);
+    const recorded = await db.query<{ output: T }>('select output from checkpoints where scope = $1 and name = $2', [
+      facts.scope,
+      name,
+    ]);
+    if (recorded.rows[0]) return recorded.rows[0].output;
+    const output = await work();
+    // Read back what was stored: a retried run must see the same value as this one.
+    const stored = await db.query<{ output: T }>(...checkpointStatement(facts, name, toJson(output ?? null)));
+    if (stored.rows[0]) return stored.rows[0].output;
+    throw new OpenClawError(
+      'E_LEASE_LOST',
+      `step "${name}" finished after its run had lost the job to another worker; its output was not recorded`,
+      {
+        remedy: 'nothing: the other worker goes on',
+      },
+    );
+  };
+}
+
+/** One row, only while the run still holds its job or its mission's epoch. */
+function checkpointStatement({ scope, fence }: RunFacts, name: string, output: string): [string, unknown[]] {
+  const insert = 'insert into checkpoints as c (scope, name, output) select $1, $2, $3::jsonb';
+  const keep = 'on conflict (scope, name) do update set output = c.output returning output';
+  return fence.kind === 'job'
+    ? [
+        `${insert} from graphile_worker._private_jobs where id = $4 and locked_by = $5 ${keep}`,
+        [scope, name, output, fence.jobId, fence.poolId],
+      ]
+    : [
+        `${insert} from ops_missions where id = $4 and epoch = $5 for share ${keep}`,
+        [scope, name, output, fence.missionId, fence.epoch],
+      ];
+}

@@ -1,0 +1,111 @@
+import type { JobHelpers, Task } from 'graphile-worker';
+import { z } from 'zod';
+import { OpenClawError } from '../errors/index.ts';
+import { type Duration, durationMs } from './duration.ts';
+import type { Effect, PoolName, TaskContext, TaskDefinition } from './types.ts';
+
+/** An error that a retry cannot mend: the job fails for good at once. */
+export class PermanentError extends OpenClawError {
+  constructor(code: string, message: string, details: ConstructorParameters<typeof OpenClawError>[2] = {}) {
+    super(code, message, details);
+    this.name = 'PermanentError';
+  }
+}
+
+export interface TaskOptions<Schema extends z.ZodType> {
+  title: string;
+  /** An object's schema. Its top level is checked when the job is asked for, the rest when it starts. */
+  payload: Schema;
+  effect: Effect;
+  /** Which runner takes it. Default `missions`. */
+  pool?: PoolName;
+  /** Attempts after the first. Default 3. */
+  retries?: number;
+  backoff?: { initial?: Duration; factor?: number; max?: Duration };
+  /** Of one attempt. Default `5 m`. */
+  timeout?: Duration;
+  /** For effect `outside`: running it twice is the same as once, so that it may run again after a crash. */
+  idempotent?: boolean;
+  untrusted?: boolean;
+  /** False for an error that a retry cannot mend. */
+  retryable?: (error: unknown) => boolean;
+}
+
+export const DEFINITION: unique symbol = Symbol.for('openclaw.task');
+
+/** What a task file exports: callable by a stock graphile-worker, and carrying its definition for ours. */
+export type DefinedTask<Payload = unknown> = Task & {
+  readonly [DEFINITION]: TaskDefinition;
+  readonly payload?: Payload;
+};
+
+const DEFAULTS = { pool: 'missions', retries: 3, timeout: '5 m' } as const;
+
+/**
+ * Defines the task of this file. The file's name is its identifier.
+ *
+ * @throws E_TASK_DEFINITION when an option is out of range.
+ */
+export function defineTask<Schema extends z.ZodType>(
+  options: TaskOptions<Schema>,
+  run: (payload: z.output<Schema>, context: TaskContext) => Promise<unknown>,
+): DefinedTask<z.input<Schema>> {
+  const retries = options.retries ?? DEFAULTS.retries;
+  const { initial = '1 s', factor = 2, max = '5 m' } = options.backoff ?? {};
+  if (!Number.isInteger(retries) || retries < 0 || retries > 99) {
+    throw new OpenClawError('E_TASK_DEFINITION', `retries of task "${options.title}" is out of range`, {
+      value: retries,
+      expected: 'a whole number from 0 to 99',
+    });
+  }
+  if (!(factor >= 1)) {
+    throw new OpenClawError('E_TASK_DEFINITION', `backoff.factor of task "${options.title}" is out of range`, {
+      value: factor,
+      expected: 'a number of 1 or more',
+    });
+  }
+  const definition: TaskDefinition = {
+    title: options.title,
+    pool: options.pool ?? DEFAULTS.pool,
+    effect: options.effect,
+    idempotent: options.idempotent ?? false,
+    untrusted: options.untrusted ?? false,
+    maxAttempts: retries + 1,
+    timeoutMs: Math.max(1, Math.round(durationMs(options.timeout ?? DEFAULTS.timeout))),
+    backoff: { initialMs: durationMs(initial), factor, maxMs: durationMs(max) },
+    payloadSchema: schemaOf(options.title, options.payload),
+    parse: (payload) => parsePayload(options.payload, payload),
+    retryable: options.retryable ?? (() => true),
+    run,
+  };
+  // A stock worker calls the function itself; ours reads the definition. The import is lazy: a stock worker's start
+  // stays lean, and lib/tasks does not depend on what runs it.
+  const task: Task = async (payload: unknown, helpers: JobHelpers) => {
+    const { runWithHelpers } = await import('./stock.ts');
+    await runWithHelpers(definition, payload, helpers);
+  };
+  return Object.assign(task, { [DEFINITION]: definition });
+}
+
+function schemaOf(title: string, schema: z.ZodType): Record<string, unknown> {
+  const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
+  if (json.type !== 'object') {
+    throw new OpenClawError('E_TASK_DEFINITION', `the payload of task "${title}" is not an object's schema`, {
+      value: json.type,
+      expected: 'z.object({...})',
+    });
+  }
+  delete json.$schema;
+  return json;
+}
+
+function parsePayload(schema: z.ZodType, payload: unknown): unknown {
+  const parsed = schema.safeParse(payload);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'payload'}: ${issue.message}`);
+  throw new PermanentError('E_PAYLOAD', `the payload does not fit: ${faults.join('; ')}`, {
+    faults,
+    remedy: 'queue the job again with a payload that fits its schema',
+    exitCode: 2,
+  });
+}

@@ -1,0 +1,6 @@
+export { DEFINITION, type DefinedTask, defineTask, PermanentError, type TaskOptions } from './define.ts';
+export { type Duration, durationMs } from './duration.ts';
+export { taskFolders } from './folders.ts';
+export { loadTasks, type TaskFault, type TaskRegistry } from './load.ts';
+export { registerTasks } from './register.ts';
+export * from './types.ts';

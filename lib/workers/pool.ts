@@ -1,0 +1,232 @@
+import { EventEmitter } from 'node:events';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { type ParsedCronItem, type Runner, run, type Task, type WorkerEvents } from 'graphile-worker';
+import { createPool, type Pool } from '../db/index.ts';
+import { EXIT, messageOf, OpenClawError } from '../errors/index.ts';
+import { graphileLogger } from '../log/graphileLogger.ts';
+import type { Endings } from '../queue/endings.ts';
+import { keepLedger, type LedgerOptions, poolIds } from '../queue/ledger.ts';
+import { JobAborted, jobRunner, type RunningJob } from '../queue/runJob.ts';
+import type { TaskRuntime } from '../tasks/runtime.ts';
+import type { PoolName } from '../tasks/types.ts';
+import { registerPool, renewLease, retirePool } from './registry.ts';
+
+export interface WorkerPoolOptions {
+  runtime: TaskRuntime;
+  /** For the lease, which must never wait for a busy pool. */
+  leasePool: Pool;
+  databaseUrl: string;
+  pool: PoolName;
+  name: string;
+  concurrency: number;
+  /** Above 0: fetched in batches of this size. For short jobs; a long one would block what lies behind it. */
+  localQueueSize?: number;
+  cronItems?: ParsedCronItem[];
+  pollIntervalMs?: number;
+  drainTimeoutMs: number;
+  /** The lease is lost or the pool has broken: the process must end with this code. */
+  onFatal: (error: OpenClawError) => void;
+  random?: () => number;
+}
+
+export interface WorkerPool {
+  readonly pool: PoolName;
+  readonly poolId: string;
+  readonly running: ReadonlyMap<string, RunningJob>;
+  /** Aborts a running job of this pool, if it is one. */
+  abort: (jobId: string, reason: JobAborted) => boolean;
+  /** No new starts; running jobs get their signal and are given back; returns when all is released or the time is over. */
+  stop: (reason: string) => Promise<void>;
+}
+
+const RENEW_INTERVAL_MS = 1000;
+
+/** Starts one graphile-worker runner for the tasks of one pool, with its ledger and its lease. */
+export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool> {
+  const { runtime, pool, concurrency, localQueueSize = 0 } = options;
+  const log = runtime.log.child({ pool });
+  const endings: Endings = new Map();
+  const running = new Map<string, RunningJob>();
+  let poolId = '';
+  let stopping = false;
+
+  const ledger: LedgerOptions = { endings, log };
+  const pgPool = createPool(options.databaseUrl, {
+    name: `worker:${pool}`,
+    max: concurrency + 4,
+    actor: 'system',
+    log,
+    settings: { 'openclaw.ledger': 'ride' },
+  });
+  keepLedger(pgPool, ledger);
+
+  // The runner fetches as soon as it exists, but its id is known only then: its connections wait for the registration.
+  let registered: Promise<void> = Promise.resolve();
+  const connect = pgPool.connect.bind(pgPool) as (...args: never[]) => Promise<never>;
+  Object.assign(pgPool, {
+    connect: (callback?: (error: Error | undefined, client?: unknown, release?: unknown) => void) => {
+      if (!callback) return registered.then(() => connect());
+      registered.then(() => connect(callback as never)).catch((error: Error) => callback(error));
+      return undefined;
+    },
+  });
+
+  const events: WorkerEvents = new EventEmitter();
+  events.on('pool:create', ({ workerPool }) => {
+    poolId = workerPool.id;
+    poolIds.set(ledger, poolId);
+    registered = registerPool(options.leasePool, {
+      poolId,
+      name: options.name,
+      pool,
+      concurrency,
+      localQueue: localQueueSize > 0,
+    });
+    registered.catch(() => {
+      // Reported by the await below; without this the rejection would be reported as unhandled first.
+    });
+  });
+
+  const runnerOf = (identifier: string): Task =>
+    jobRunner(runtime.registry.tasks.get(identifier)!, {
+      runtime,
+      endings,
+      running,
+      poolId: () => poolId,
+      ...(options.random && { random: options.random }),
+    });
+  const identifiers = [...runtime.registry.tasks.values()]
+    .filter((task) => task.pool === pool)
+    .map((task) => task.identifier);
+  const runner: Runner = await run({
+    pgPool,
+    taskList: Object.fromEntries(identifiers.map((identifier) => [identifier, runnerOf(identifier)])),
+    parsedCronItems: options.cronItems ?? [],
+    events,
+    logger: graphileLogger(log),
+    noHandleSignals: true,
+    preset: {
+      worker: {
+        concurrentJobs: concurrency,
+        maxPoolSize: concurrency + 4,
+        pollInterval: options.pollIntervalMs ?? 1000,
+        ...(localQueueSize > 0 && { localQueue: { size: Math.max(localQueueSize, concurrency), ttl: 5_000 } }),
+        completeJobBatchDelay: 0,
+        failJobBatchDelay: 0,
+      },
+    },
+  });
+  try {
+    await registered;
+  } catch (error) {
+    await runner.stop().catch((stopError: unknown) => log.warn({ err: stopError }, 'the runner did not stop cleanly'));
+    await pgPool.end();
+    throw error;
+  }
+
+  const lag = monitorEventLoopDelay({ resolution: 20 });
+  lag.enable();
+  const renew = async () => {
+    const renewal = await renewLease(options.leasePool, {
+      poolId,
+      running: [...running.keys()],
+      rssBytes: process.memoryUsage.rss(),
+      loopLagMs: lag.percentile(99) / 1e6,
+    });
+    lag.reset();
+    if (renewal === null && !stopping) {
+      for (const job of running.values()) job.abort(new JobAborted('lease_lost', 'this worker lost its lease'));
+      options.onFatal(
+        new OpenClawError(
+          'E_LEASE_LOST',
+          `pool ${poolId} was declared dead while it lived; its jobs belong to others now`,
+          { exitCode: EXIT.tempfail, remedy: 'the supervisor starts it again' },
+        ),
+      );
+    }
+    for (const id of renewal?.cancelled ?? [])
+      running.get(id)?.abort(new JobAborted('cancelled', 'cancelled on request'));
+  };
+  const renewTimer = every(RENEW_INTERVAL_MS, renew, (error) =>
+    log.warn({ err: error }, 'the lease was not renewed; trying again'),
+  );
+
+  // graphile-worker stops its pool on a database error during completion, and its promise then resolves.
+  runner.promise.then(
+    () =>
+      !stopping &&
+      options.onFatal(
+        new OpenClawError('E_POOL_STOPPED', `pool ${pool} stopped by itself`, {
+          exitCode: EXIT.tempfail,
+          remedy: 'the supervisor starts it again',
+        }),
+      ),
+    (error: unknown) =>
+      !stopping &&
+      options.onFatal(
+        new OpenClawError('E_POOL_STOPPED', `pool ${pool} stopped: ${messageOf(error)}`, {
+          cause: error,
+          exitCode: EXIT.tempfail,
+        }),
+      ),
+  );
+
+  return {
+    pool,
+    poolId,
+    running,
+    abort: (jobId, reason) => {
+      const job = running.get(jobId);
+      job?.abort(reason);
+      return job !== undefined;
+    },
+    stop: async (reason) => {
+      stopping = true;
+      const stopped = runner.stop(reason);
+      for (const job of running.values()) job.abort(new JobAborted('stopping', 'the worker is stopping'));
+      await withinDeadline(stopped, options.drainTimeoutMs, () =>
+        log.warn({ running: [...running.values()] }, 'jobs did not end in time; they are given back'),
+      );
+      renewTimer.stop();
+      lag.disable();
+      const givenBack = await retirePool(options.leasePool, poolId, reason);
+      if (givenBack > 0) log.info({ count: givenBack }, 'jobs were given back');
+      // Unbounded waits end here: a connection in use by a job that ignores its signal is cut with the process.
+      await withinDeadline(pgPool.end(), 2000, () => log.warn('connections are still in use'));
+    },
+  };
+}
+
+/** Runs `work` every `ms`, never two at once, until stopped. */
+export function every(
+  ms: number,
+  work: () => Promise<unknown>,
+  onError: (error: unknown) => void,
+): { stop: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  const tick = () => {
+    work()
+      .catch(onError)
+      .finally(() => {
+        if (!stopped) timer = setTimeout(tick, ms);
+      });
+  };
+  timer = setTimeout(tick, ms);
+  return {
+    stop: () => {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function withinDeadline(work: Promise<unknown>, ms: number, onLate: () => void): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), ms);
+  });
+  const outcome = await Promise.race([work, late]);
+  clearTimeout(timer);
+  if (outcome === 'late') onLate();
+}

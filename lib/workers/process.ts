@@ -1,0 +1,208 @@
+import os from 'node:os';
+import cron from 'node-cron';
+import type { Config } from '../config/index.ts';
+import { readCrontabs } from '../cron/index.ts';
+import { createPool, type Pool, type PoolClient, transaction } from '../db/index.ts';
+import type { OpenClawError } from '../errors/index.ts';
+import type { Logger } from '../log/index.ts';
+import { useWriter } from '../missions/runtime.ts';
+import { activeSegments } from '../missions/segment.ts';
+import { createWriter } from '../missions/writer.ts';
+import { JobAborted } from '../queue/runJob.ts';
+import { loadTasks, registerTasks, taskFolders } from '../tasks/index.ts';
+import type { Database, TaskRuntime } from '../tasks/runtime.ts';
+import type { PoolName } from '../tasks/types.ts';
+import { startPool, type WorkerPool } from './pool.ts';
+import { releaseDeadOnThisHost } from './registry.ts';
+
+export interface WorkersOptions {
+  config: Config;
+  log: Logger;
+  workerUrl: string;
+  readerUrl: string;
+  pools: readonly PoolName[];
+  /** Whether this process plans the schedules; any number may, each run is queued once. */
+  withCron: boolean;
+  onFatal: (error: OpenClawError) => void;
+  localQueueSize?: number;
+  concurrency?: Partial<Record<PoolName, number>>;
+}
+
+export interface Workers {
+  readonly pools: readonly WorkerPool[];
+  readonly faults: readonly { file: string; message: string }[];
+  stop: (reason: string) => Promise<void>;
+}
+
+const DEFAULT_CONCURRENCY: Record<PoolName, number> = { missions: 8, reactions: 4, learning: 1, upkeep: 4 };
+
+/** Settings of the checkpoint writer's own connection: prepared once, by index, never by the luck of the statistics. Elsewhere they would ruin graphile-worker's fetch. */
+const WRITER_SETTINGS = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+};
+
+/** Starts the pools of one process. The start is the recovery: what the dead of this host held is given back first. */
+export async function startWorkers(options: WorkersOptions): Promise<Workers> {
+  const { config, log, workerUrl } = options;
+  const concurrencyOf = (pool: PoolName) =>
+    options.concurrency?.[pool] ??
+    (pool === 'missions' || pool === 'upkeep' ? config.concurrency[pool] : DEFAULT_CONCURRENCY[pool]);
+  const total = options.pools.reduce((sum, pool) => sum + concurrencyOf(pool), 0);
+  const shared = { log, actor: 'system' };
+  const taskPool = createPool(workerUrl, { ...shared, name: 'tasks', max: Math.min(total + 2, 20), source: 'mission' });
+  const leasePool = createPool(workerUrl, { ...shared, name: 'lease', max: 3 });
+  const writerPool = createPool(workerUrl, {
+    ...shared,
+    name: 'missions-writer',
+    max: 1,
+    source: 'mission',
+    settings: WRITER_SETTINGS,
+  });
+  const readerPool = createPool(options.readerUrl, {
+    ...shared,
+    name: 'read',
+    max: 4,
+    settings: { default_transaction_read_only: 'on' },
+  });
+  const allPools = [taskPool, leasePool, writerPool, readerPool];
+
+  const registry = await loadTasks(taskFolders(config));
+  for (const fault of registry.faults) log.error(fault, 'a file in a tasks folder is no task; the others run');
+  await registerTasks(taskPool, registry.tasks.values(), config.home);
+  const runtime: TaskRuntime = { config, log, db: databaseOf(taskPool), reader: databaseOf(readerPool), registry };
+  useWriter(runtime, createWriter(writerPool, log));
+
+  await recover(leasePool, log);
+  const { schedules, faults } = options.withCron
+    ? await readCrontabs(config, new Set(registry.tasks.keys()))
+    : { schedules: [], faults: [] };
+  for (const fault of faults) log.error(fault, 'a line of a crontab is faulty; the others run');
+
+  const pools: WorkerPool[] = [];
+  try {
+    for (const [index, pool] of options.pools.entries()) {
+      pools.push(
+        await startPool({
+          runtime,
+          leasePool,
+          databaseUrl: workerUrl,
+          pool,
+          name: `${os.hostname()}:${config.home}:${pool}`,
+          concurrency: concurrencyOf(pool),
+          localQueueSize: options.localQueueSize ?? 0,
+          cronItems: index === 0 ? schedules.map((schedule) => schedule.item) : [],
+          drainTimeoutMs: config.drainTimeoutMs,
+          onFatal: options.onFatal,
+        }),
+      );
+    }
+  } catch (error) {
+    for (const pool of pools) await pool.stop('the start failed');
+    await Promise.all(allPools.map((pool) => pool.end()));
+    throw error;
+  }
+
+  const control = await listenForControl(leasePool, log, (job) =>
+    pools.some((pool) => pool.abort(job, new JobAborted('cancelled', 'cancelled on request'))),
+  );
+  const ticks = [
+    cron.schedule('* * * * * *', () => tick(leasePool, log), { noOverlap: true, timezone: 'UTC', name: 'wake' }),
+    cron.schedule('30 * * * * *', () => reconcile(leasePool, log), {
+      noOverlap: true,
+      timezone: 'UTC',
+      name: 'reconcile',
+    }),
+  ];
+  return {
+    pools,
+    faults: [
+      ...registry.faults,
+      ...faults.map((fault) => ({ file: `${fault.file}:${fault.line}`, message: fault.message })),
+    ],
+    stop: async (reason) => {
+      for (const task of ticks) await task.destroy();
+      await Promise.all(pools.map((pool) => pool.stop(reason)));
+      control.stop();
+      await Promise.race([
+        Promise.all(allPools.map((pool) => pool.end())),
+        new Promise((resolve) => setTimeout(resolve, 2000)),
+      ]);
+    },
+  };
+}
+
+function databaseOf(pool: Pool): Database {
+  return { query: pool.query.bind(pool) as Database['query'], transaction: (work) => transaction(pool, work) };
+}
+
+async function recover(db: Pool, log: Logger): Promise<void> {
+  const dead = await releaseDeadOnThisHost(db);
+  if (dead.pools.length > 0) log.warn(dead, 'workers had died; their jobs were given back');
+  await reconcile(db, log);
+}
+
+/** Each second: wake parked missions that are due, give back what a process that died on this host held, deliver cancels. */
+async function tick(db: Pool, log: Logger): Promise<void> {
+  try {
+    await db.query('select wake_missions()');
+    const dead = await releaseDeadOnThisHost(db);
+    if (dead.pools.length > 0) log.warn(dead, 'workers had died; their jobs were given back');
+    if (activeSegments.size > 0) {
+      const { rows } = await db.query<{ id: string }>(
+        'select id from ops_missions where id = any ($1::bigint[]) and cancel_requested_by is not null',
+        [[...activeSegments.keys()]],
+      );
+      for (const { id } of rows) activeSegments.get(id)?.cancel();
+    }
+  } catch (error) {
+    log.warn({ err: error }, 'a tick failed; the next one tries again');
+  }
+}
+
+async function reconcile(db: Pool, log: Logger): Promise<void> {
+  try {
+    const { rows } = await db.query<{ mended: number }>('select reconcile_missions() as mended');
+    if (rows[0]!.mended > 0) log.warn({ missions: rows[0]!.mended }, 'missions had lost their job; each got a new one');
+  } catch (error) {
+    log.warn({ err: error }, 'missions were not reconciled; the next minute tries again');
+  }
+}
+
+/** Cancels at once instead of within the second. A lost listener connects anew; the tick covers the gap. */
+async function listenForControl(
+  db: Pool,
+  log: Logger,
+  abortJob: (id: string) => boolean,
+): Promise<{ stop: () => void }> {
+  let stopped = false;
+  let client: PoolClient | undefined;
+  const connect = async (): Promise<void> => {
+    const connected = await db.connect();
+    if (stopped) return connected.release();
+    client = connected;
+    connected.on('notification', ({ channel, payload }) => {
+      if (channel === 'job:control' && payload) abortJob(payload);
+      if (channel === 'mission:control' && payload) activeSegments.get(payload)?.cancel();
+    });
+    connected.once('error', (error) => {
+      client = undefined;
+      connected.release(error);
+      if (!stopped) setTimeout(() => void connect().catch(retry), 1000);
+    });
+    await connected.query('listen "job:control"; listen "mission:control"');
+  };
+  const retry = (error: unknown) => {
+    log.warn({ err: error }, 'not listening for cancels; the tick delivers them');
+    if (!stopped) setTimeout(() => void connect().catch(retry), 5000);
+  };
+  await connect();
+  return {
+    stop: () => {
+      stopped = true;
+      client?.release(true);
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import type { Queryable } from '../db/index.ts';
+import { EXIT, OpenClawError } from '../errors/index.ts';
+import { isProvenDead, ownIdentity, type ProcessIdentity } from './identity.ts';
+
+export interface Registration {
+  poolId: string;
+  /** `<host>:<home>:<pool>`: one live pool of a name. */
+  name: string;
+  pool: string;
+  concurrency: number;
+  localQueue: boolean;
+}
+
+/**
+ * Writes the pool's row before its first fetch, so that a kill at any later moment leaves locks whose holder is known.
+ *
+ * @throws E_WORKER_NAME (75) when a live pool has the name.
+ */
+export async function registerPool(db: Queryable, registration: Registration): Promise<void> {
+  const own = ownIdentity();
+  try {
+    await db.query(
+      `insert into workers (pool_id, name, pool, host, boot_id, pid, process_start, concurrency, local_queue)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+      [
+        registration.poolId,
+        registration.name,
+        registration.pool,
+        own.host,
+        own.bootId,
+        own.pid,
+        own.processStart,
+        registration.concurrency,
+        registration.localQueue,
+      ],
+    );
+  } catch (error) {
+    if ((error as { constraint?: string }).constraint !== 'workers_one_of_a_name') throw error;
+    const { rows } = await db.query<{ pid: number; host: string }>(
+      "select pid, host from workers where name = $1 and state = 'live'",
+      [registration.name],
+    );
+    throw new OpenClawError(
+      'E_WORKER_NAME',
+      `a worker "${registration.name}" lives already (pid ${rows[0]?.pid} on ${rows[0]?.host})`,
+      {
+        remedy: 'stop it (openclaw down), or give this one a home of its own',
+        exitCode: EXIT.tempfail,
+        cause: error,
+      },
+    );
+  }
+}
+
+/**
+ * Gives back what dead pools of this host held, the proof being that their process has ended. This is part of every start
+ * and of every second: the start path is the recovery path.
+ *
+ * @returns how many jobs were released.
+ */
+export async function releaseDeadOnThisHost(db: Queryable): Promise<{ pools: string[]; released: number }> {
+  const own = ownIdentity();
+  const { rows } = await db.query<{
+    pool_id: string;
+    name: string;
+    host: string;
+    boot_id: string;
+    pid: number;
+    process_start: string;
+  }>("select pool_id, name, host, boot_id, pid, process_start from workers where state = 'live' and host = $1", [
+    own.host,
+  ]);
+  const dead = rows.filter((row) => isProvenDead(identityOf(row), own));
+  let released = 0;
+  for (const row of dead) {
+    const result = await db.query<{ released: number }>('select release_pool($1, $2) as released', [
+      row.pool_id,
+      `process ${row.pid} on ${row.host} (${row.name}) has ended without giving its jobs back`,
+    ]);
+    released += result.rows[0]!.released;
+  }
+  return { pools: dead.map((row) => row.name), released };
+}
+
+function identityOf(row: { host: string; boot_id: string; pid: number; process_start: string }): ProcessIdentity {
+  return { host: row.host, bootId: row.boot_id, pid: row.pid, processStart: row.process_start };
+}
+
+export interface Renewal {
+  poolId: string;
+  running: readonly string[];
+  rssBytes: number;
+  loopLagMs: number;
+}
+
+/** Renews the lease and tells which running jobs are to be aborted. @returns null when the lease is lost. */
+export async function renewLease(
+  db: Queryable,
+  { poolId, running, rssBytes, loopLagMs }: Renewal,
+): Promise<{ cancelled: string[] } | null> {
+  const { rows } = await db.query<{ cancelled: string[] }>(
+    `update workers set running = $2::bigint[], rss_bytes = $3, loop_lag_ms = $4, seen_at = now(),
+            streak_since = case when seen_at < now() - interval '2 seconds' then now() else streak_since end
+     where pool_id = $1 and state = 'live'
+     returning array(select job_id::text from job_cancels where job_id = any ($2::bigint[])) as cancelled`,
+    [poolId, running, rssBytes, loopLagMs],
+  );
+  return rows[0] ?? null;
+}
+
+/** The end of a pool that stopped by itself: whatever is still locked in its name goes back, its attempt refunded. */
+export async function retirePool(db: Queryable, poolId: string, reason: string): Promise<number> {
+  const { rows } = await db.query<{ given_back: number }>(
+    `with gone as (
+       update workers set state = 'stopped', ended_at = now(), end_reason = $2, running = '{}' where pool_id = $1 and state = 'live'),
+     back as (
+       update graphile_worker._private_jobs set locked_by = null, locked_at = null, attempts = greatest(attempts - 1, 0) where locked_by = $1 returning id)
+     select count(*)::integer as given_back, case when count(*) > 0 then pg_notify('jobs:insert', '{"count":1,"r":' || random() || '}') end from back`,
+    [poolId, reason],
+  );
+  return rows[0]!.given_back;
+}

@@ -1,0 +1,104 @@
+import { existsSync, globSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { messageOf, OpenClawError } from '../lib/errors/index.ts';
+import { ensureServers, type Servers } from '../lib/servers/index.ts';
+import { SERVERS_HOME } from './harness/servers.ts';
+import { temporaryHome } from './harness/temporaryHome.ts';
+import { endGroup, type FileResult, runTestFile } from './harness/testFile.ts';
+
+// `npm test [-- filter...]`: every test file, or those whose path contains one of the filters. The last line is
+// `N passed, N failed`; the exit code is 1 where any failed.
+
+const ROOT = path.resolve(import.meta.dirname, '..');
+const FILE_LIMIT_MS = 180_000;
+const AT_ONCE = Math.min(2, os.availableParallelism());
+/** chaos and bench have runs of their own; fakes are what tests use. */
+const ELSEWHERE = /^test\/(bench|chaos|fakes)\//;
+
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+const running = new Set<number>();
+
+function testFiles(filters: readonly string[]): string[] {
+  const files = globSync('test/**/*.test.ts', { cwd: ROOT }).filter(
+    (file) => !ELSEWHERE.test(file) && !file.includes('node_modules'),
+  );
+  return files.filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter))).sort();
+}
+
+function report(file: string, result: FileResult): void {
+  const counts = [`${result.passed} passed`];
+  if (result.failed > 0) counts.push(`${result.failed} failed`);
+  if (result.skipped > 0) counts.push(`${result.skipped} skipped`);
+  if (result.fault) counts.push(result.fault);
+  console.log(`${result.failed > 0 ? 'FAIL' : 'ok  '} ${file}  ${counts.join(', ')}  ${seconds(result.ms)}`);
+  if (result.failed > 0) console.log(result.output.trimEnd().replace(/^/gm, '     | '));
+}
+
+async function runAll(files: readonly string[], home: string): Promise<FileResult[]> {
+  const waiting = [...files];
+  const results: FileResult[] = [];
+  const env = { ...process.env, [SERVERS_HOME]: home };
+  const onGroup = (group: number, alive: boolean) => void (alive ? running.add(group) : running.delete(group));
+  const lane = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const result = await runTestFile(path.join(ROOT, file), { timeoutMs: FILE_LIMIT_MS, env, onGroup });
+      report(file, result);
+      results.push(result);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  return results;
+}
+
+/** Whatever every file needs beyond empty servers, made once. */
+async function prepare(servers: Servers): Promise<void> {
+  const file = path.join(import.meta.dirname, 'harness', 'template.ts');
+  if (!existsSync(file)) return;
+  const { buildTemplate } = (await import(file)) as { buildTemplate(servers: Servers): Promise<void> };
+  await buildTemplate(servers);
+}
+
+async function main(filters: readonly string[]): Promise<number> {
+  const files = testFiles(filters);
+  if (files.length === 0) {
+    console.log(`no test file has ${filters.join(' or ')} in its path\n0 passed, 0 failed`);
+    return 1;
+  }
+  const { home, layout, remove } = temporaryHome();
+  const interrupted = async (signal: NodeJS.Signals) => {
+    console.log(`${signal}: stopping`);
+    for (const group of running) endGroup(group);
+    // Should this fail, the reaper tries again.
+    await remove().catch((error: unknown) => console.error(messageOf(error)));
+    process.exit(128 + os.constants.signals[signal]);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupted);
+  const start = performance.now();
+  const results: FileResult[] = [];
+  let faults = 0;
+  const attempt = async (step: () => Promise<void>) => {
+    try {
+      await step();
+    } catch (error) {
+      faults++;
+      console.log(error instanceof OpenClawError ? error.format() : error);
+    }
+  };
+  await attempt(async () => {
+    await prepare(await ensureServers({ layout, durable: false, onProgress: (line) => console.log(`  .. ${line}`) }));
+    console.log(`  .. servers ready in ${seconds(performance.now() - start)}`);
+    results.push(...(await runAll(files, home)));
+  });
+  await attempt(remove);
+  const total = (count: 'passed' | 'failed' | 'skipped') => results.reduce((sum, result) => sum + result[count], 0);
+  console.log(
+    `${results.length} of ${files.length} files in ${seconds(performance.now() - start)}, ${total('skipped')} skipped`,
+  );
+  console.log(`${total('passed')} passed, ${total('failed') + faults} failed`);
+  return total('failed') + faults > 0 ? 1 : 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));
+// A connection that the template left open must not keep the run from ending.
+setTimeout(() => process.exit(), 2_000).unref();
