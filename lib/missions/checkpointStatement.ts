@@ -65,11 +65,15 @@ select json_agg(json_build_array(id, cancel_requested_by is not null)) as mine,
        (select pg_notify('mission:ended', string_agg(id::text, ',')) from changed where state <> 'waiting') as notified
 from mine`;
 
-/** mission, job, pool -> the mission, or no row when this job may not claim it. */
+/**
+ * mission, job, pool -> the mission, or no row when this job may not claim it. The job must still be held by the pool: a
+ * worker that woke up after its job was given to another would else fence that one out.
+ */
 export const CLAIM = `
 with claimed as (
   update ops_missions set epoch = epoch + 1, state = 'running', worker = $3, started_at = coalesce(started_at, clock_now()), wait_reason = null, wake_at = null
   where id = $1 and job_id = $2 and state in ('approved', 'running', 'waiting') and not paused
+    and exists (select from graphile_worker._private_jobs j where j.id = $2 and j.locked_by = $3)
   returning *),
 told as (
   insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)

@@ -6,7 +6,6 @@ import { JobAborted } from '../queue/runJob.ts';
 import { createContext } from '../tasks/context.ts';
 import { PermanentError } from '../tasks/define.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
-import { runtimes } from '../tasks/stock.ts';
 import type { LoadedTask } from '../tasks/types.ts';
 import type { MissionRow, StepEnd, StepRequeue, StepRow } from './types.ts';
 
@@ -62,7 +61,6 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
       },
       signal,
     );
-    runtimes.set(context, runtime);
     const output = outputText(await settleAfterAbort(task.run(task.parse(payload) as never, context), signal));
     return {
       step,

@@ -1,5 +1,5 @@
 import type { TaskRuntime } from '../tasks/runtime.ts';
-import { runtimes } from '../tasks/stock.ts';
+import { contextOrigins } from '../tasks/context.ts';
 import type { TaskContext } from '../tasks/types.ts';
 import { runSegment, type SegmentResult } from './segment.ts';
 import { type CheckpointWriter, createWriter } from './writer.ts';
@@ -13,11 +13,11 @@ export function useWriter(runtime: TaskRuntime, writer: CheckpointWriter): void 
 
 /** What the task `mission` does: one segment of the mission, under the job's context. */
 export async function missionOf(context: TaskContext, missionId: string): Promise<SegmentResult> {
-  const runtime = runtimes.get(context)!;
+  const { runtime, facts } = contextOrigins.get(context)!;
   let writer = writers.get(runtime);
   if (!writer) {
     writer = createWriter(runtime.db, runtime.log);
     writers.set(runtime, writer);
   }
-  return runSegment({ runtime, writer, missionId, context, poolId: `j${context.job.id}` });
+  return runSegment({ runtime, writer, missionId, context, poolId: facts.fence.kind === 'job' ? facts.fence.poolId : '' });
 }

@@ -22,7 +22,8 @@ export interface SegmentOptions {
   writer: CheckpointWriter;
   missionId: string;
   context: TaskContext;
-  poolId: string | null;
+  /** The pool that holds the job; a claim proves it. */
+  poolId: string;
   random?: () => number;
 }
 
@@ -54,7 +55,7 @@ export async function runSegment(options: SegmentOptions): Promise<SegmentResult
   }
 }
 
-async function claim(db: Queryable, missionId: string, jobId: string, poolId: string | null) {
+async function claim(db: Queryable, missionId: string, jobId: string, poolId: string) {
   const { rows } = await db.query<MissionRow>({
     name: 'openclaw_claim',
     text: CLAIM,

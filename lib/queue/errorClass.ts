@@ -6,11 +6,7 @@ const MESSAGE_LIMIT = 4000;
 /** What a person reads of an error in a row: no stack, no secret, bounded. */
 export function rowMessage(error: unknown): string {
   const text = error instanceof OpenClawError ? `${error.code}: ${error.message}` : messageOf(error);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what Postgres's text cannot hold
-  return scrub(text)
-    .replace(/\u0000/g, '')
-    .toWellFormed()
-    .slice(0, MESSAGE_LIMIT);
+  return scrub(text).replaceAll(String.fromCharCode(0), '').toWellFormed().slice(0, MESSAGE_LIMIT);
 }
 
 /** A short word by which failures are told apart and counted. */

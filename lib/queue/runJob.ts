@@ -4,7 +4,6 @@ import { scrubJson, toJson } from '../log/index.ts';
 import { createContext } from '../tasks/context.ts';
 import { PermanentError } from '../tasks/define.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
-import { runtimes } from '../tasks/stock.ts';
 import type { LoadedTask } from '../tasks/types.ts';
 import { backoffMs } from './backoff.ts';
 import type { Ending, Endings } from './endings.ts';
@@ -71,7 +70,6 @@ export function jobRunner(task: LoadedTask, options: JobRunnerOptions): Task {
     try {
       const parsed = task.parse(payload);
       const context = createContext(options.runtime, facts, controller.signal);
-      runtimes.set(context, options.runtime);
       const result = await untilAborted(task.run(parsed as never, context), controller.signal);
       ending = { kind: 'done', startedAt, finishedAt: Date.now(), result: resultText(result) };
     } catch (error) {

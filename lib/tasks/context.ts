@@ -4,6 +4,9 @@ import { scrub, toJson } from '../log/index.ts';
 import type { Database, RunFacts, TaskRuntime } from './runtime.ts';
 import type { AddJob, TaskContext } from './types.ts';
 
+/** What stands behind a context: the task `mission` runs other tasks by it, under the lease of its own pool. */
+export const contextOrigins = new WeakMap<TaskContext, { runtime: TaskRuntime; facts: RunFacts }>();
+
 /** What a task gets beside its payload. Nothing in here costs a query until it is used. */
 export function createContext(runtime: TaskRuntime, facts: RunFacts, signal: AbortSignal): TaskContext {
   const { db } = runtime;
@@ -12,7 +15,7 @@ export function createContext(runtime: TaskRuntime, facts: RunFacts, signal: Abo
     job: `j${facts.jobId}`,
     ...(facts.missionId && { mission: `m${facts.missionId}`, step: facts.stepName }),
   });
-  return {
+  const context: TaskContext = {
     job: {
       id: facts.jobId,
       task: facts.task,
@@ -34,6 +37,8 @@ export function createContext(runtime: TaskRuntime, facts: RunFacts, signal: Abo
     progress: progressOf(db, facts, (error) => log.warn({ err: error }, 'progress was not stored')),
     step: stepOf(db, facts),
   };
+  contextOrigins.set(context, { runtime, facts });
+  return context;
 }
 
 async function queryReadOnly(reader: Database, text: string, values: unknown[], timeoutMs: number) {

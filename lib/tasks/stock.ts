@@ -32,7 +32,6 @@ export async function runWithHelpers(definition: TaskDefinition, payload: unknow
     },
     AbortSignal.any(signals),
   );
-  runtimes.set(context, runtime);
   await definition.run(definition.parse(payload) as never, context);
 }
 
@@ -53,9 +52,6 @@ export function helpersOf(context: TaskContext): JobHelpers {
   };
   return helpers as unknown as JobHelpers;
 }
-
-/** The runtime behind a context; the `mission` task runs other tasks by it. */
-export const runtimes = new WeakMap<TaskContext, TaskRuntime>();
 
 let shared: Promise<{ config: TaskRuntime['config']; log: TaskRuntime['log']; registry: TaskRegistry }> | undefined;
 

@@ -1,0 +1,51 @@
+import { mkdirSync } from 'node:fs';
+import { loadConfig } from '../../lib/config/index.ts';
+import { createLogger } from '../../lib/log/index.ts';
+import { startWorkers, type Workers } from '../../lib/workers/process.ts';
+import type { TestDatabase } from './database.ts';
+import { temporaryHome } from './temporaryHome.ts';
+import { TEST_TASKS } from './template.ts';
+
+/** The environment of a process of ours on a test's database, with the tests' tasks and a home of its own. */
+export function testEnvironment(database: TestDatabase): Record<string, string> {
+  const { layout } = temporaryHome();
+  mkdirSync(layout.home, { recursive: true });
+  return {
+    PATH: process.env.PATH ?? '',
+    OPENCLAW_HOME: layout.home,
+    DATABASE_URL: database.urlFor('openclaw_worker'),
+    OPENCLAW_TASK_DIRS: TEST_TASKS,
+    OPENCLAW_LOG_LEVEL: 'error',
+  };
+}
+
+/** Workers in this process. Stop them before the database is dropped. */
+export async function startTestWorkers(
+  database: TestDatabase,
+  options: { withCron?: boolean; env?: Record<string, string>; localQueueSize?: number } = {},
+): Promise<Workers> {
+  const config = loadConfig({ env: { ...testEnvironment(database), ...options.env } });
+  return startWorkers({
+    config,
+    log: createLogger({ name: 'test', level: 'error' }),
+    workerUrl: database.urlFor('openclaw_worker'),
+    readerUrl: database.urlFor('openclaw_tui'),
+    pools: ['missions', 'upkeep'],
+    withCron: options.withCron ?? false,
+    onFatal: (error) => {
+      throw error;
+    },
+    ...(options.localQueueSize && { localQueueSize: options.localQueueSize }),
+  });
+}
+
+/** Asks until `look` gives something, at most for `timeoutMs`. */
+export async function eventually<T>(look: () => Promise<T | undefined | null | false>, what: string, timeoutMs = 15_000): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > deadline) throw new Error(`did not happen within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
