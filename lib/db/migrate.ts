@@ -6,8 +6,8 @@ import { CODE_ROOT } from '../config/layout.ts';
 import { EXIT, messageOf, OpenClawError } from '../errors/index.ts';
 import { OWNER } from './roles.ts';
 
-/** Any number will do, as long as every version of this program uses the same one. */
-const MIGRATION_LOCK = 7_246_001;
+/** Of whoever changes the schema or its rights. Any number will do, as long as every version of this program uses the same one. */
+export const MIGRATION_LOCK = 7_246_001;
 const LOCK_WAIT_MS = 60_000;
 
 export interface MigrateResult {
@@ -28,7 +28,7 @@ export async function migrate(adminUrl: string, { asOwner }: { asOwner: boolean 
   try {
     await lock(client);
     if (asOwner) {
-      await client.query(`grant all on schema public to ${OWNER}; set role ${OWNER}`);
+      await client.query(`set role ${OWNER}`);
     }
     await migrateGraphile(adminUrl, asOwner);
     return await migrateOurs(client);

@@ -17,21 +17,24 @@ export interface RolesResult {
 export async function provisionRoles(
   client: pg.Client,
   password: (role: string) => string | undefined,
+  wanted: readonly string[] = [OWNER, ...LOGIN_ROLES],
 ): Promise<RolesResult> {
-  const { rows } = await client.query<{ superuser: boolean; createrole: boolean; existing: string[] }>(
+  const { rows } = await client.query<{ superuser: boolean; createrole: boolean; member: boolean; existing: string[] }>(
     `select rolsuper as superuser, rolcreaterole as createrole,
-            array(select rolname::text from pg_roles where rolname = $1 or rolname = any ($2)) as existing
+            coalesce((select pg_has_role(current_user, oid, 'member') from pg_roles where rolname = '${OWNER}'), false) as member,
+            array(select rolname::text from pg_roles where rolname = any ($1)) as existing
      from pg_roles where rolname = current_user`,
-    [OWNER, LOGIN_ROLES],
+    [wanted],
   );
   const me = rows[0]!;
-  const missing = [OWNER, ...LOGIN_ROLES].filter((role) => !me.existing.includes(role));
-  if (missing.length > 0 && !me.superuser && !me.createrole) {
+  const missing = wanted.filter((role) => !me.existing.includes(role));
+  if (!me.superuser && !me.createrole && (missing.length > 0 || !me.member)) {
     return {
       separate: false,
       notice:
-        `the configured database user may not create roles (${missing.join(', ')} missing): everything runs as that one user, ` +
-        'without the limits of binaryrogue and openclaw_tui; an administrator can create the roles and run `openclaw up` again',
+        `the configured database user may not create roles (${missing.length > 0 ? `${missing.join(', ')} missing` : `it is no member of ${OWNER}`}): ` +
+        'everything runs as that one user, without the limits of binaryrogue and openclaw_tui; an administrator can ' +
+        `create the roles, grant ${OWNER} to this user, and run \`openclaw up\` again`,
     };
   }
   for (const role of missing) {

@@ -1,5 +1,5 @@
-import type { TaskRuntime } from '../tasks/runtime.ts';
 import { contextOrigins } from '../tasks/context.ts';
+import type { TaskRuntime } from '../tasks/runtime.ts';
 import type { TaskContext } from '../tasks/types.ts';
 import { runSegment, type SegmentResult } from './segment.ts';
 import { type CheckpointWriter, createWriter } from './writer.ts';
@@ -19,5 +19,11 @@ export async function missionOf(context: TaskContext, missionId: string): Promis
     writer = createWriter(runtime.db, runtime.log);
     writers.set(runtime, writer);
   }
-  return runSegment({ runtime, writer, missionId, context, poolId: facts.fence.kind === 'job' ? facts.fence.poolId : '' });
+  return runSegment({
+    runtime,
+    writer,
+    missionId,
+    context,
+    poolId: facts.fence.kind === 'job' ? facts.fence.poolId : '',
+  });
 }

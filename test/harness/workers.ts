@@ -3,8 +3,8 @@ import { loadConfig } from '../../lib/config/index.ts';
 import { createLogger } from '../../lib/log/index.ts';
 import { startWorkers, type Workers } from '../../lib/workers/process.ts';
 import type { TestDatabase } from './database.ts';
-import { temporaryHome } from './temporaryHome.ts';
 import { TEST_TASKS } from './template.ts';
+import { temporaryHome } from './temporaryHome.ts';
 
 /** The environment of a process of ours on a test's database, with the tests' tasks and a home of its own. */
 export function testEnvironment(database: TestDatabase): Record<string, string> {
@@ -40,7 +40,11 @@ export async function startTestWorkers(
 }
 
 /** Asks until `look` gives something, at most for `timeoutMs`. */
-export async function eventually<T>(look: () => Promise<T | undefined | null | false>, what: string, timeoutMs = 15_000): Promise<T> {
+export async function eventually<T>(
+  look: () => Promise<T | undefined | null | false>,
+  what: string,
+  timeoutMs = 15_000,
+): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const found = await look();

@@ -4,7 +4,11 @@ import { defineTask, PermanentError } from '../../../lib/tasks/index.ts';
 export default defineTask(
   {
     title: 'Fail the first `times` attempts',
-    payload: z.object({ times: z.int().default(1000), permanent: z.boolean().default(false), message: z.string().default('failed on purpose') }),
+    payload: z.object({
+      times: z.int().default(1000),
+      permanent: z.boolean().default(false),
+      message: z.string().default('failed on purpose'),
+    }),
     effect: 'read',
     retries: 2,
     backoff: { initial: '20 ms', factor: 1, max: '20 ms' },

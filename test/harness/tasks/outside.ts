@@ -1,4 +1,6 @@
 import { z } from 'zod';
 import { defineTask } from '../../../lib/tasks/index.ts';
 
-export default defineTask({ title: 'An effect outside', payload: z.looseObject({}), effect: 'outside' }, async () => ({ done: true }));
+export default defineTask({ title: 'An effect outside', payload: z.looseObject({}), effect: 'outside' }, async () => ({
+  done: true,
+}));

@@ -1,0 +1,1826 @@
+-- The whole schema as it stands, for reading; made from sql/migrations by: npm run schema
+-- PostgreSQL 15
+
+CREATE SCHEMA public;
+
+COMMENT ON SCHEMA public IS 'standard public schema';
+
+CREATE FUNCTION public.add_job(identifier text, payload jsonb DEFAULT '{}'::jsonb, queue_name text DEFAULT NULL::text, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_attempts integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, flags text[] DEFAULT NULL::text[], job_key_mode text DEFAULT 'replace'::text, idempotency_key text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare new_id bigint; task ops_tasks; keyed graphile_worker._private_jobs; trusted boolean := trusted_session(); ignored text;
+begin
+  if max_attempts not between 1 and 100 then
+    perform refuse('OC009', format('max_attempts is %s, expected 1 to 100', max_attempts), 'leave it out to use the task''s own');
+  end if;
+  if priority not between -32768 and 32767 then
+    perform refuse('OC009', format('priority is %s, expected -32768 to 32767 (lower runs first)', priority), 'leave it out for 0');
+  end if;
+  payload := coalesce(payload, '{}');
+  -- Assignments, not PERFORM: a simple expression costs a tenth of a statement.
+  ignored := set_config('openclaw.enqueued', 'on', true);
+
+  -- The fast path, one statement: the task, its predicate, the job and its request.
+  if job_key is null and queue_name is null and flags is null and idempotency_key is null then
+    with job as (
+      insert into graphile_worker._private_jobs (task_id, payload, run_at, max_attempts, priority)
+        select g.id, add_job.payload::json, coalesce(add_job.run_at, now()), coalesce(add_job.max_attempts, t.max_attempts), coalesce(add_job.priority, 0)
+        from ops_tasks t join graphile_worker._private_tasks g on g.identifier = t.identifier
+        where t.identifier = add_job.identifier and t.retired_at is null and add_job.payload @@ t.payload_predicate
+          and (pg_column_size(add_job.payload) <= 8192 or octet_length(add_job.payload::text) <= 65536)
+          and (trusted or task_allowed(t))
+        returning id)
+    insert into job_requests (id, task, run_at, max_attempts, priority)
+      select id, add_job.identifier, add_job.run_at, add_job.max_attempts, add_job.priority from job
+      returning id into new_id;
+    if new_id is null then
+      perform raise_for_request(add_job.identifier, add_job.payload);
+    end if;
+    ignored := set_config('openclaw.enqueued', 'off', true);
+    -- `r` keeps equal notifications of one transaction apart: each nudges one worker.
+    ignored := pg_notify('jobs:insert', '{"r":' || random()::text || ',"count":1}');
+    return new_id;
+  end if;
+
+  if idempotency_key is not null then
+    -- Callers of one key take turns, so that the second sees the first's row.
+    perform pg_advisory_xact_lock(hashtextextended('job:' || idempotency_key, 0));
+    if exists (select from job_requests r where r.idempotency_key = add_job.idempotency_key) then
+      perform set_config('openclaw.enqueued', 'off', true);
+      return repeated_request(add_job.identifier, add_job.idempotency_key);
+    end if;
+  end if;
+  -- A key, a queue, flags or an idempotency key: graphile-worker's own function, which may return NULL under contention, and NULL means that
+  -- nothing was queued; so it is asked again.
+  select * into task from ops_tasks t where t.identifier = add_job.identifier and t.retired_at is null;
+  if not found or octet_length(add_job.payload::text) > 65536 or (add_job.payload @@ task.payload_predicate) is not true or not task_allowed(task) then
+    perform raise_for_request(add_job.identifier, add_job.payload);
+  end if;
+  for attempt in 1..100 loop
+    select * into keyed from graphile_worker.add_job(add_job.identifier, add_job.payload::json, add_job.queue_name, add_job.run_at,
+      coalesce(add_job.max_attempts, task.max_attempts::integer), add_job.job_key, add_job.priority, add_job.flags, add_job.job_key_mode);
+    exit when keyed.id is not null;
+    perform pg_sleep(0.01);
+  end loop;
+  if keyed.id is null then
+    perform refuse('OC009', format('job_key "%s" stayed contended for a second; nothing was queued', job_key), 'try again');
+  end if;
+  insert into job_requests (id, task, run_at, max_attempts, priority, job_key, idempotency_key)
+    values (keyed.id, add_job.identifier, add_job.run_at, add_job.max_attempts, add_job.priority, add_job.job_key, add_job.idempotency_key)
+    on conflict (id) do nothing;
+  perform set_config('openclaw.enqueued', 'off', true);
+  return keyed.id;
+end $$;
+
+COMMENT ON FUNCTION public.add_job(identifier text, payload jsonb, queue_name text, run_at timestamp with time zone, max_attempts integer, job_key text, priority integer, flags text[], job_key_mode text, idempotency_key text) IS 'Queues a job in the caller''s transaction and returns its id. The same idempotency_key twice returns the first job''s id and queues nothing.';
+
+CREATE FUNCTION public.add_jobs(jobs jsonb) RETURNS SETOF bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare unknown_key text;
+begin
+  perform set_config('openclaw.enqueued', 'off', true);
+  if jsonb_typeof(jobs) is distinct from 'array' then
+    perform refuse('OC009', format('add_jobs takes an array, not %s', coalesce('a JSON ' || jsonb_typeof(jobs), 'SQL null')),
+      'pass [{"identifier": "task", "payload": {}}, ...]');
+  end if;
+  select k into unknown_key from jsonb_array_elements(jobs) e, jsonb_object_keys(case jsonb_typeof(e) when 'object' then e else '{"element that is no object":0}' end) k
+    where k not in ('identifier', 'payload', 'run_at', 'max_attempts', 'priority', 'idempotency_key') limit 1;
+  if unknown_key is not null then
+    perform refuse('OC009', format('add_jobs does not know the key "%s"', unknown_key),
+      'keys are identifier, payload, run_at, max_attempts, priority, idempotency_key; a job_key goes to add_job()');
+  end if;
+  return query
+    insert into job_requests (task, payload, run_at, max_attempts, priority, idempotency_key)
+      select e.identifier, coalesce(e.payload, '{}'), e.run_at, e.max_attempts, e.priority, e.idempotency_key
+      from jsonb_to_recordset(jobs) e(identifier text, payload jsonb, run_at timestamptz, max_attempts smallint, priority smallint, idempotency_key text)
+      on conflict ((job_requests.idempotency_key)) where job_requests.idempotency_key is not null do nothing
+      returning id;
+end $$;
+
+COMMENT ON FUNCTION public.add_jobs(jobs jsonb) IS 'Queues an array of {identifier, payload, run_at, max_attempts, priority, idempotency_key} as one set; returns the ids of those that are new.';
+
+CREATE FUNCTION public.add_mission(plan jsonb, input jsonb DEFAULT '{}'::jsonb, title text DEFAULT NULL::text, priority integer DEFAULT 0, dedupe_key text DEFAULT NULL::text, untrusted boolean DEFAULT false) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare faults text[]; risk text; mission ops_missions; new_proposal bigint; merged jsonb; by_actor text := current_actor(); by_source text := current_source();
+begin
+  select array_agg(format('%s: %s', f.at, f.message)) into faults from plan_faults(plan) f;
+  if jsonb_typeof(coalesce(input, '{}')) <> 'object' then
+    faults := faults || format('input: is a JSON %s, expected an object', jsonb_typeof(input));
+  end if;
+  if priority not between -32768 and 32767 then
+    faults := faults || format('priority: is %s, expected -32768 to 32767 (lower runs first)', priority);
+  end if;
+  if faults is not null then
+    raise exception using errcode = 'OC007', message = format('the plan has %s fault%s; nothing was stored', cardinality(faults), case when cardinality(faults) > 1 then 's' else '' end),
+      detail = array_to_string(faults, E'\n'), hint = 'mend the plan and submit it again';
+  end if;
+  select case when bool_or(t.effect = 'outside') then 'outside' when bool_or(t.effect = 'write') then 'write' else 'read' end into risk
+    from jsonb_array_elements(plan -> 'steps') s join ops_tasks t on t.identifier = s ->> 'task';
+  -- A limited role's steps are held to the same rule as its jobs.
+  select array_agg(distinct s ->> 'task') into faults from jsonb_array_elements(plan -> 'steps') s join ops_tasks t on t.identifier = s ->> 'task' where not task_allowed(t);
+  if faults is not null then
+    perform refuse('OC006', format('role %s may not queue: %s', session_user, array_to_string(faults, ', ')), 'ask the operator to submit the plan, or to add these tasks to policy sql.allow');
+  end if;
+  merged := coalesce(plan -> 'input', '{}') || coalesce(input, '{}');
+
+  if dedupe_key is not null then
+    perform pg_advisory_xact_lock(hashtextextended('mission:' || dedupe_key, 0));
+    select m.* into mission from ops_mission_proposals p join ops_missions m on m.id = p.mission_id
+      where p.dedupe_key = add_mission.dedupe_key and m.state in ('approved', 'running', 'waiting') limit 1;
+    if found then
+      insert into ops_mission_proposals (kind, title, state, reason_code, reason, plan, input, source, actor, risk, untrusted, dedupe_key, decided_by, decided_at)
+        values (plan ->> 'kind', coalesce(add_mission.title, plan ->> 'title', plan ->> 'kind'), 'duplicate', 'duplicate', format('mission m%s with this key is open', mission.id),
+                plan, merged, by_source, by_actor, risk, add_mission.untrusted, add_mission.dedupe_key, 'system', clock_now());
+      return mission.id;
+    end if;
+  end if;
+
+  insert into ops_missions (kind, title, plan, input, source, actor, priority, untrusted, policy_snapshot)
+    values (plan ->> 'kind', coalesce(add_mission.title, plan ->> 'title', plan ->> 'kind'), plan, merged, by_source, by_actor, add_mission.priority, add_mission.untrusted,
+            jsonb_build_object('sql.allow', policy_value('sql.allow')))
+    returning * into mission;
+  insert into ops_mission_steps (mission_id, name, position, task, payload, needs, max_attempts, timeout_ms, effect, idempotency_key, untrusted)
+    select mission.id, s.value ->> 'name', s.n - 1, t.identifier, coalesce(s.value -> 'payload', '{}'),
+           array(select jsonb_array_elements_text(coalesce(s.value -> 'needs', '[]'))),
+           coalesce((s.value ->> 'retries')::smallint + 1, t.max_attempts), coalesce(duration_ms(s.value -> 'timeout'), t.timeout_ms), t.effect,
+           format('m%s/%s', mission.id, s.value ->> 'name'), t.untrusted
+    from jsonb_array_elements(plan -> 'steps') with ordinality s(value, n) join ops_tasks t on t.identifier = s.value ->> 'task';
+  insert into ops_mission_proposals (kind, title, state, reason_code, plan, input, source, actor, risk, untrusted, dedupe_key, mission_id, decided_by, decided_at, trace_id)
+    values (mission.kind, mission.title, 'approved', 'own_submission', plan, merged, by_source, by_actor, risk, add_mission.untrusted, add_mission.dedupe_key, mission.id, by_actor, clock_now(), mission.trace_id)
+    returning id into new_proposal;
+  insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
+    values ('mission.approved', mission.id, mission.trace_id, jsonb_build_object('kind', mission.kind, 'title', mission.title, 'proposal', new_proposal), array[mission.kind]);
+  perform record_act('missions new', 'm' || mission.id, null, jsonb_build_object('state', 'approved', 'kind', mission.kind, 'steps', jsonb_array_length(plan -> 'steps')), '{}', mission.trace_id);
+  perform ensure_job(mission.id);
+  return mission.id;
+end $$;
+
+COMMENT ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) IS 'Validates a plan whole, stores the proposal, the mission and its steps, and queues it: all or nothing, in the caller''s transaction. Returns the mission''s id.';
+
+CREATE FUNCTION public.apply_retention(at_most integer DEFAULT 5000) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare deleted bigint; done jsonb := '{}'; ids bigint[];
+begin
+  perform set_config('openclaw.retention', 'on', true);
+  select array_agg(job_id) into ids from (
+    select job_id from job_history
+    where (state = 'succeeded' and finished_at < retention_limit('retention.jobs_ok')) or (state <> 'succeeded' and finished_at < retention_limit('retention.jobs_failed'))
+    order by finished_at limit at_most) old;
+  delete from job_requests where id = any (ids);
+  delete from job_progress where job_id = any (ids);
+  delete from job_cancels where job_id = any (ids);
+  delete from checkpoints where scope in (select 'j' || id from unnest(ids) id);
+  delete from job_history where job_id = any (ids);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('jobs', deleted);
+
+  delete from ops_agent_events where id in (select id from ops_agent_events where created_at < retention_limit('retention.events') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('events', deleted);
+  delete from agent_events where id in (select id from agent_events where created_at < retention_limit('retention.events') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('acts', deleted);
+  delete from ops_outcomes where id in (select id from ops_outcomes where created_at < retention_limit('retention.events') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('outcomes', deleted);
+
+  select array_agg(id) into ids from (select id from ops_missions where finished_at < retention_limit('retention.missions') order by finished_at limit at_most) old;
+  delete from ops_mission_proposals where mission_id = any (ids);
+  delete from checkpoints where scope in (select format('m%s/%s', s.mission_id, s.name) from ops_mission_steps s where s.mission_id = any (ids));
+  delete from ops_mission_steps where mission_id = any (ids);
+  delete from ops_missions where id = any (ids);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('missions', deleted);
+  delete from ops_mission_proposals where id in (
+    select id from ops_mission_proposals where mission_id is null and state <> 'proposed' and created_at < retention_limit('retention.missions') limit at_most);
+  delete from workers where state <> 'live' and ended_at < retention_limit('retention.workers');
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('workers', deleted);
+  perform set_config('openclaw.retention', 'off', true);
+  return done;
+end $$;
+
+COMMENT ON FUNCTION public.apply_retention(at_most integer) IS 'Deletes one batch of what policy retention.* says is old; returns the counts, all 0 when there is no more.';
+
+CREATE FUNCTION public.cancel_job(job bigint) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was record;
+begin
+  select j.*, t.identifier into was from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id where j.id = job for update of j;
+  if not found then
+    if exists (select from job_history where job_id = job) then
+      perform refuse('OC008', format('job j%s has ended (%s)', job, (select state from job_history where job_id = job)), 'only a queued, retrying or running job can be cancelled');
+    end if;
+    perform refuse('OC011', format('there is no job j%s', job), 'openclaw jobs list');
+  end if;
+  perform raise_unless_mine((select actor from job_requests where id = job), 'job j' || job);
+  if was.locked_by is not null then
+    insert into job_cancels (job_id) values (job) on conflict do nothing;
+    perform record_act('jobs cancel', 'j' || job, '{"state": "running"}', '{"state": "running", "cancel_requested": true}');
+    perform pg_notify('job:control', job::text);
+    return 'cancelling';
+  end if;
+  insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, error_class, last_error)
+    values (was.id, was.identifier, was.payload, 'cancelled', was.priority, was.run_at, was.attempts, was.max_attempts, was.key, was.created_at, 'cancelled',
+            format('cancelled by %s', current_actor()));
+  delete from graphile_worker._private_jobs where id = job;
+  perform record_act('jobs cancel', 'j' || job, jsonb_build_object('state', case when was.attempts > 0 then 'retrying' else 'queued' end), '{"state": "cancelled"}');
+  perform pg_notify('job:ended', job::text);
+  return 'cancelled';
+end $$;
+
+COMMENT ON FUNCTION public.cancel_job(job bigint) IS 'Ends a waiting job as cancelled, or tells the worker that runs it to abort it.';
+
+CREATE FUNCTION public.cancel_mission(mission bigint) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare m ops_missions; steps_ended bigint[];
+begin
+  select * into m from ops_missions where id = mission for no key update;
+  if not found then
+    perform refuse('OC011', format('there is no mission m%s', mission), 'openclaw missions list');
+  end if;
+  if m.state in ('succeeded', 'failed', 'cancelled') then
+    perform refuse('OC008', format('mission m%s has ended (%s)', mission, m.state), 'only an open mission can be cancelled');
+  end if;
+  perform raise_unless_mine(m.actor, 'mission m' || mission);
+  update ops_missions set cancel_requested_by = coalesce(cancel_requested_by, current_actor()) where id = mission;
+  if exists (select from ops_mission_steps where mission_id = mission and state = 'running') then
+    -- Somebody runs a step of it now: its true outcome is recorded, nothing new starts, and the worker ends the mission.
+    perform pg_notify('mission:control', mission::text);
+    perform record_act('missions cancel', 'm' || mission, jsonb_build_object('state', m.state), jsonb_build_object('state', m.state, 'cancel_requested', true), '{}', m.trace_id);
+    return 'cancelling';
+  end if;
+  with ended as (
+    update ops_mission_steps set state = 'cancelled', finished_at = clock_now(), error_class = 'cancelled', error = 'the mission was cancelled'
+      where mission_id = mission and state in ('queued', 'waiting') returning id, task, attempt)
+  insert into ops_outcomes (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
+    select mission, id, task, attempt, false, 'cancelled', 'cancelled', m.trace_id from ended;
+  update ops_missions set state = 'cancelled', finished_at = clock_now(), job_id = null, wake_at = null, wait_reason = null,
+      error_class = 'cancelled', error = format('cancelled by %s', current_actor()) where id = mission;
+  insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
+    values ('mission.cancelled', mission, m.trace_id, jsonb_build_object('kind', m.kind, 'was', m.state), array[m.kind]);
+  perform record_act('missions cancel', 'm' || mission, jsonb_build_object('state', m.state), '{"state": "cancelled"}', '{}', m.trace_id);
+  perform pg_notify('mission:ended', mission::text);
+  return 'cancelled';
+end $$;
+
+COMMENT ON FUNCTION public.cancel_mission(mission bigint) IS 'Nothing of the mission starts any more; a step that runs is told to stop and its true outcome is recorded.';
+
+CREATE FUNCTION public.check_mission_state() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if not (case old.state
+    when 'approved' then new.state in ('running', 'waiting', 'cancelled', 'failed')
+    when 'running' then new.state in ('waiting', 'succeeded', 'failed', 'cancelled')
+    when 'waiting' then new.state in ('running', 'failed', 'cancelled')
+    else false end)
+  then
+    raise exception using errcode = 'OC008', message = format('mission m%s cannot go from %s to %s', old.id, old.state, new.state),
+      hint = 'an ended mission stays as it is; submit its plan again';
+  end if;
+  return new;
+end $$;
+
+CREATE FUNCTION public.check_proposal_state() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if old.state <> 'proposed' then
+    raise exception using errcode = 'OC008', message = format('proposal p%s was decided: %s by %s', old.id, old.state, old.decided_by),
+      hint = 'a decision is made once; submit the plan again';
+  end if;
+  return new;
+end $$;
+
+CREATE FUNCTION public.check_step_state() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if not (case old.state
+    when 'queued' then new.state in ('running', 'waiting', 'skipped', 'cancelled', 'failed')
+    when 'running' then new.state in ('succeeded', 'failed', 'queued', 'waiting', 'cancelled', 'unknown')
+    when 'waiting' then new.state in ('queued', 'running', 'succeeded', 'failed', 'skipped', 'cancelled')
+    when 'unknown' then new.state in ('succeeded', 'failed', 'queued')
+    else false end)
+  then
+    raise exception using errcode = 'OC008', message = format('step %s of mission m%s cannot go from %s to %s', old.name, old.mission_id, old.state, new.state),
+      hint = 'the outcome of an ended step stays as it is';
+  end if;
+  return new;
+end $$;
+
+CREATE FUNCTION public.clock_now() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select coalesce((select at from clock_override), now()) $$;
+
+COMMENT ON FUNCTION public.clock_now() IS 'The one clock: leases, wake-ups, quotas (UTC days) and retention use it.';
+
+CREATE FUNCTION public.current_actor() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  select case when pg_catalog.length(pg_catalog.current_setting('openclaw.actor', true)) operator(pg_catalog.>) 0 and public.trusted_session()
+              then pg_catalog.current_setting('openclaw.actor', true)
+              else pg_catalog.concat('sql:', session_user) end
+$$;
+
+COMMENT ON FUNCTION public.current_actor() IS 'cli:<user>, telegram:<id>, ssh:<name>, sql:<role>, agent:<id>, rule:<name>, cron or system.';
+
+CREATE FUNCTION public.current_source() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  select case when pg_catalog.length(pg_catalog.current_setting('openclaw.source', true)) operator(pg_catalog.>) 0 and public.trusted_session()
+              then pg_catalog.current_setting('openclaw.source', true)
+              else 'sql' end
+$$;
+
+CREATE FUNCTION public.current_trace() RETURNS uuid
+    LANGUAGE sql PARALLEL SAFE
+    AS $$
+  select case when pg_catalog.length(pg_catalog.current_setting('openclaw.trace', true)) operator(pg_catalog.=) 36
+              then pg_catalog.current_setting('openclaw.trace', true)::pg_catalog.uuid
+              else pg_catalog.gen_random_uuid() end
+$$;
+
+COMMENT ON FUNCTION public.current_trace() IS 'The trace that the caller goes on with (openclaw.trace), or a new one.';
+
+CREATE FUNCTION public.duration_ms(value jsonb) RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare parts text[];
+begin
+  if jsonb_typeof(value) = 'number' then
+    return case when (value #>> '{}')::numeric between 1 and 604800000 then (value #>> '{}')::numeric::bigint end;
+  end if;
+  parts := regexp_match(value #>> '{}', '^\s*(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)\s*$');
+  if parts is null then return null; end if;
+  return (parts[1]::numeric * case when parts[2] = 'ms' then 1 when parts[2] like 's%' then 1000 when parts[2] like 'm%' then 60000 when parts[2] like 'h%' then 3600000 else 86400000 end)::bigint;
+end $_$;
+
+CREATE FUNCTION public.ensure_job(mission bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare m ops_missions; new_id bigint;
+begin
+  select * into m from ops_missions where id = mission for no key update;
+  if not found or m.state not in ('approved', 'running', 'waiting') or m.paused then
+    return null;
+  end if;
+  if m.job_id is not null and exists (select from graphile_worker._private_jobs where id = m.job_id) then
+    return m.job_id;
+  end if;
+  perform set_config('openclaw.enqueued', 'on', true);
+  insert into graphile_worker._private_jobs (task_id, payload, priority, max_attempts)
+    select t.id, json_build_object('mission_id', m.id), m.priority, 100 from graphile_worker._private_tasks t where t.identifier = 'mission'
+    returning id into new_id;
+  if new_id is null then
+    perform refuse('OC001', 'the task "mission" is not registered', 'start a worker once: openclaw up');
+  end if;
+  insert into job_requests (id, task, source, actor, mission_id, trace_id) values (new_id, 'mission', m.source, m.actor, m.id, m.trace_id);
+  perform set_config('openclaw.enqueued', 'off', true);
+  update ops_missions set job_id = new_id, wake_at = null, wait_reason = case when state = 'waiting' then 'queued' end where id = m.id;
+  perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));
+  return new_id;
+end $$;
+
+COMMENT ON FUNCTION public.ensure_job(mission bigint) IS 'Gives a mission its one job if it has none; returns the job''s id, or null when the mission has ended or is paused.';
+
+CREATE FUNCTION public.json_to_jsonb_lossy(value json) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return value::jsonb;
+exception when others then
+  begin
+    return regexp_replace(regexp_replace(value::text, '\\u0000', '', 'g'), '\\u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})?', '?', 'g')::jsonb;
+  exception when others then
+    return jsonb_build_object('unreadable', true, 'text', value::text);
+  end;
+end $$;
+
+CREATE FUNCTION public.jsonpath_fault(path text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform path::jsonpath;
+  return null;
+exception when others then
+  return format('"%s" is not an SQL/JSON path: %s', path, sqlerrm);
+end $$;
+
+CREATE TABLE public.ops_tasks (
+    identifier text NOT NULL,
+    title text NOT NULL,
+    pool text NOT NULL,
+    effect text NOT NULL,
+    idempotent boolean DEFAULT false NOT NULL,
+    untrusted boolean DEFAULT false NOT NULL,
+    max_attempts smallint NOT NULL,
+    timeout_ms integer NOT NULL,
+    backoff jsonb NOT NULL,
+    payload_schema jsonb NOT NULL,
+    payload_predicate jsonpath NOT NULL,
+    payload_fields jsonb DEFAULT '[]'::jsonb NOT NULL,
+    file text NOT NULL,
+    content_hash text NOT NULL,
+    registered_by text NOT NULL,
+    registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT ops_tasks_effect_check CHECK ((effect = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
+    CONSTRAINT ops_tasks_identifier_check CHECK (((length(identifier) <= 128) AND (identifier ~ '^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$'::text))),
+    CONSTRAINT ops_tasks_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),
+    CONSTRAINT ops_tasks_pool_check CHECK ((pool = ANY (ARRAY['missions'::text, 'reactions'::text, 'learning'::text, 'upkeep'::text]))),
+    CONSTRAINT ops_tasks_timeout_ms_check CHECK ((timeout_ms > 0))
+);
+
+COMMENT ON TABLE public.ops_tasks IS 'Every task that a worker registered at its start. What is not here, or is retired, is refused when it is asked for.';
+
+COMMENT ON COLUMN public.ops_tasks.identifier IS 'The file''s name below the tasks folder, without its ending.';
+
+COMMENT ON COLUMN public.ops_tasks.effect IS 'What a run changes: read (nothing), write (this system), outside (the world: at least once, needs approval when asked for by a machine).';
+
+COMMENT ON COLUMN public.ops_tasks.idempotent IS 'True when running it twice is the same as once, although its effect is outside.';
+
+COMMENT ON COLUMN public.ops_tasks.untrusted IS 'True when its output comes from outside (a fetched page, a model) and must not be believed.';
+
+COMMENT ON COLUMN public.ops_tasks.backoff IS '{initial_ms, factor, max_ms}: the wait before attempt n+1 is initial_ms * factor^(n-1), at most max_ms.';
+
+COMMENT ON COLUMN public.ops_tasks.payload_schema IS 'JSON Schema of the payload, for people and forms.';
+
+COMMENT ON COLUMN public.ops_tasks.payload_predicate IS 'The top level of that schema as one jsonpath predicate: what does not match is refused at insert.';
+
+COMMENT ON COLUMN public.ops_tasks.payload_fields IS 'Array of {key, required, types}: the same, to name the faulty field.';
+
+CREATE FUNCTION public.payload_fault(task public.ops_tasks, payload jsonb, OUT code text, OUT message text, OUT remedy text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare field jsonb; found text;
+begin
+  if payload is null or jsonb_typeof(payload) <> 'object' then
+    code := 'OC002';
+    message := format('payload of task %s is %s, expected an object', task.identifier, coalesce('a JSON ' || jsonb_typeof(payload), 'SQL null'));
+    remedy := format('pass an object, for example %L', '{}');
+    return;
+  end if;
+  for field in select * from jsonb_array_elements(task.payload_fields) loop
+    found := jsonb_typeof(payload -> (field ->> 'key'));
+    if found is null then
+      if (field ->> 'required')::boolean then
+        code := 'OC004';
+        message := format('payload of task %s lacks the required key "%s"', task.identifier, field ->> 'key');
+        remedy := format('add "%s" (%s)', field ->> 'key', coalesce((select string_agg(t, ' or ') from jsonb_array_elements_text(field -> 'types') t), 'any type'));
+        return;
+      end if;
+    elsif jsonb_array_length(field -> 'types') > 0 and not (field -> 'types' ? found)
+          and not (found = 'number' and field -> 'types' ? 'integer' and (payload ->> (field ->> 'key'))::numeric % 1 = 0) then
+      code := 'OC005';
+      message := format('key "%s" of the payload of task %s is a JSON %s, expected %s', field ->> 'key', task.identifier, found,
+                        (select string_agg(t, ' or ') from jsonb_array_elements_text(field -> 'types') t));
+      remedy := format('pass "%s" as %s', field ->> 'key', (select string_agg(t, ' or ') from jsonb_array_elements_text(field -> 'types') t));
+      return;
+    end if;
+  end loop;
+end $$;
+
+CREATE FUNCTION public.payload_paths(payload jsonb, at text DEFAULT ''::text) RETURNS TABLE(place text, path text, well_formed boolean)
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+declare entry record;
+begin
+  if jsonb_typeof(payload) = 'object' then
+    if payload ? '$path' then
+      place := at; path := payload ->> '$path';
+      well_formed := jsonb_typeof(payload -> '$path') = 'string' and not exists (select from jsonb_object_keys(payload) k where k not in ('$path', 'default'));
+      return next;
+      return;
+    end if;
+    for entry in select * from jsonb_each(payload) loop
+      return query select * from payload_paths(entry.value, at || '.' || entry.key);
+    end loop;
+  elsif jsonb_typeof(payload) = 'array' then
+    for entry in select * from jsonb_array_elements(payload) with ordinality e(value, n) loop
+      return query select * from payload_paths(entry.value, format('%s[%s]', at, entry.n - 1));
+    end loop;
+  end if;
+end $_$;
+
+CREATE FUNCTION public.plan_faults(plan jsonb) RETURNS TABLE(at text, message text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+declare step jsonb; step_name text; position integer := 0; seen text[] := '{}'; task ops_tasks; fault record; field jsonb; reference record; referenced text; names text[];
+  closure jsonb := '{}'; grew boolean; needed text; plan_keys constant text[] := array['kind', 'title', 'description', 'input', 'steps', 'output'];
+  step_keys constant text[] := array['name', 'task', 'payload', 'needs', 'retries', 'timeout'];
+begin
+  if plan is null or jsonb_typeof(plan) <> 'object' then
+    return query select 'plan', format('is %s, expected an object with kind, title and steps', coalesce('a JSON ' || jsonb_typeof(plan), 'SQL null'));
+    return;
+  end if;
+  if octet_length(plan::text) > 262144 then
+    return query select 'plan', format('has %s bytes, at most 262144 are taken', octet_length(plan::text));
+    return;
+  end if;
+  return query select 'plan', format('unknown key "%s"; known keys are %s', k, array_to_string(plan_keys, ', ')) from jsonb_object_keys(plan) k where k <> all (plan_keys);
+  if coalesce(plan ->> 'kind', '') !~ '^[a-z][a-z0-9_]{0,62}$' then
+    return query select 'kind', format('is %s, expected a name like host_report (a-z, 0-9, _)', coalesce((plan -> 'kind')::text, 'missing'));
+  end if;
+  if plan ? 'title' and (jsonb_typeof(plan -> 'title') <> 'string' or length(plan ->> 'title') not between 1 and 200) then
+    return query select 'title', 'expected a text of 1 to 200 characters'::text;
+  end if;
+  if plan ? 'input' and jsonb_typeof(plan -> 'input') <> 'object' then
+    return query select 'input', format('is a JSON %s, expected an object', jsonb_typeof(plan -> 'input'));
+  end if;
+  if plan ? 'output' then
+    return query select 'output' || p.place, case when not p.well_formed then 'expected {"$path": "...", "default": ...}' else jsonpath_fault(p.path) end
+      from payload_paths(plan -> 'output') p where not p.well_formed or jsonpath_fault(p.path) is not null;
+  end if;
+  if coalesce(jsonb_typeof(plan -> 'steps'), '') <> 'array' or jsonb_array_length(plan -> 'steps') = 0 then
+    return query select 'steps', 'expected an array with at least one step'::text;
+    return;
+  end if;
+  if jsonb_array_length(plan -> 'steps') > 200 then
+    return query select 'steps', format('has %s steps, at most 200 are taken', jsonb_array_length(plan -> 'steps'));
+    return;
+  end if;
+  select array_agg(s ->> 'name') into names from jsonb_array_elements(plan -> 'steps') s where jsonb_typeof(s) = 'object';
+  names := coalesce(names, '{}');
+
+  -- What each step may read: its needs and theirs, to a fixed point.
+  for step in select * from jsonb_array_elements(plan -> 'steps') loop
+    if jsonb_typeof(step) = 'object' and step ->> 'name' is not null and jsonb_typeof(coalesce(step -> 'needs', '[]')) = 'array' then
+      closure := closure || jsonb_build_object(step ->> 'name', coalesce(step -> 'needs', '[]'));
+    end if;
+  end loop;
+  loop
+    grew := false;
+    for step_name in select * from jsonb_object_keys(closure) loop
+      for needed in select distinct further from jsonb_array_elements_text(closure -> step_name) direct, jsonb_array_elements_text(coalesce(closure -> direct, '[]')) further
+                    where not closure -> step_name ? further loop
+        closure := jsonb_set(closure, array[step_name], (closure -> step_name) || to_jsonb(needed));
+        grew := true;
+      end loop;
+    end loop;
+    exit when not grew;
+  end loop;
+
+  for step in select * from jsonb_array_elements(plan -> 'steps') loop
+    at := format('steps[%s]', position);
+    position := position + 1;
+    if jsonb_typeof(step) <> 'object' then
+      message := format('is a JSON %s, expected an object with name and task', jsonb_typeof(step)); return next;
+      continue;
+    end if;
+    step_name := step ->> 'name';
+    at := at || coalesce(' ' || step_name, '');
+    for message in select format('unknown key "%s"; known keys are %s', k, array_to_string(step_keys, ', ')) from jsonb_object_keys(step) k where k <> all (step_keys) loop return next; end loop;
+    if coalesce(step_name, '') !~ '^[a-z][a-z0-9_]{0,62}$' then
+      message := format('name is %s, expected a name like fetch_page (a-z, 0-9, _)', coalesce((step -> 'name')::text, 'missing')); return next;
+    elsif step_name = any (seen) then
+      message := 'the name is used twice'; return next;
+    end if;
+    seen := seen || step_name;
+    if step ? 'retries' and (jsonb_typeof(step -> 'retries') <> 'number' or (step ->> 'retries')::numeric not between 0 and 99 or (step ->> 'retries')::numeric % 1 <> 0) then
+      message := format('retries is %s, expected a whole number from 0 to 99', step -> 'retries'); return next;
+    end if;
+    if step ? 'timeout' and duration_ms(step -> 'timeout') is null then
+      message := format('timeout is %s, expected ms or a text like "30 s"', step -> 'timeout'); return next;
+    end if;
+    if jsonb_typeof(coalesce(step -> 'needs', '[]')) <> 'array' then
+      message := format('needs is a JSON %s, expected an array of step names', jsonb_typeof(step -> 'needs')); return next;
+    else
+      for needed in select * from jsonb_array_elements_text(coalesce(step -> 'needs', '[]')) loop
+        if needed <> all (names) then
+          message := format('needs "%s", which is no step of this plan', needed); return next;
+        end if;
+      end loop;
+      if closure -> step_name ? step_name then
+        message := 'needs itself, directly or through others: a cycle'; return next;
+      end if;
+    end if;
+
+    select * into task from ops_tasks t where t.identifier = step ->> 'task' and t.retired_at is null;
+    if not found then
+      message := format('task is %s, which is not a known task (select identifier from ops_tasks)', coalesce((step -> 'task')::text, 'missing')); return next;
+      continue;
+    end if;
+    if task.identifier = 'mission' then
+      message := 'task "mission" runs missions and cannot be a step'; return next;
+      continue;
+    end if;
+    if step ? 'payload' and jsonb_typeof(step -> 'payload') <> 'object' then
+      message := format('payload is a JSON %s, expected an object', jsonb_typeof(step -> 'payload')); return next;
+      continue;
+    end if;
+    for reference in select * from payload_paths(coalesce(step -> 'payload', '{}')) loop
+      if not reference.well_formed then
+        message := format('payload%s: expected {"$path": "...", "default": ...}', reference.place); return next;
+        continue;
+      end if;
+      message := jsonpath_fault(reference.path);
+      if message is not null then
+        message := format('payload%s: %s', reference.place, message); return next;
+        continue;
+      end if;
+      for referenced in select m[1] from regexp_matches(reference.path, '\$\.steps\."?([A-Za-z0-9_]+)"?', 'g') m loop
+        if referenced <> all (names) then
+          message := format('payload%s reads step "%s", which is no step of this plan', reference.place, referenced); return next;
+        elsif not coalesce(closure -> step_name ? referenced, false) then
+          message := format('payload%s reads step "%s" without needing it; add it to needs', reference.place, referenced); return next;
+        end if;
+      end loop;
+    end loop;
+    -- A payload without paths must fit; with paths, the keys that are known already must.
+    if not exists (select from payload_paths(coalesce(step -> 'payload', '{}'))) then
+      if (coalesce(step -> 'payload', '{}') @@ task.payload_predicate) is not true then
+        select * into fault from payload_fault(task, coalesce(step -> 'payload', '{}'));
+        message := coalesce(fault.message, format('payload does not match the schema of task %s', task.identifier)); return next;
+      end if;
+    else
+      for field in select * from jsonb_array_elements(task.payload_fields) loop
+        if not coalesce(step -> 'payload' ? (field ->> 'key'), false) then
+          if (field ->> 'required')::boolean then
+            message := format('payload lacks the required key "%s" of task %s', field ->> 'key', task.identifier); return next;
+          end if;
+        elsif not coalesce(step -> 'payload' -> (field ->> 'key') ? '$path', false) then
+          select * into fault from payload_fault(jsonb_populate_record(task, jsonb_build_object('payload_fields', jsonb_build_array(field))), step -> 'payload');
+          if fault.message is not null then message := fault.message; return next; end if;
+        end if;
+      end loop;
+    end if;
+  end loop;
+end $_$;
+
+COMMENT ON FUNCTION public.plan_faults(plan jsonb) IS 'Everything that is wrong with a plan, at once; no rows for a sound one.';
+
+CREATE FUNCTION public.policy_value(wanted text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select value from ops_policy where key = wanted order by version desc limit 1 $$;
+
+CREATE FUNCTION public.queue_requests() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare bad record; queued integer; limited boolean := not trusted_session();
+begin
+  select a.task, coalesce(a.payload, '{}') as payload, a.job_key into bad
+    from asked a left join ops_tasks t on t.identifier = a.task and t.retired_at is null
+    where t.identifier is null
+      or (coalesce(a.payload, '{}') @@ t.payload_predicate) is not true
+      or pg_column_size(a.payload) > 8192 and octet_length(a.payload::text) > 65536
+      or a.job_key is not null
+      or limited and not task_allowed(t)
+    limit 1;
+  if found then
+    if bad.job_key is not null then
+      perform refuse('OC009', 'job_key cannot be given in an insert into task_queue, because the keyed job may exist already',
+        'use add_job(identifier, payload, job_key => ...)');
+    end if;
+    perform raise_for_request(bad.task, bad.payload);
+  end if;
+  insert into graphile_worker._private_jobs (id, task_id, payload, run_at, max_attempts, priority)
+    overriding system value
+    select a.id, g.id, coalesce(a.payload, '{}')::json, coalesce(a.run_at, now()), coalesce(a.max_attempts, t.max_attempts), coalesce(a.priority, 0)
+    from asked a
+    join ops_tasks t on t.identifier = a.task
+    join graphile_worker._private_tasks g on g.identifier = a.task;
+  get diagnostics queued = row_count;
+  if queued > 0 then
+    -- `r` keeps equal notifications of one transaction apart: each nudges as many workers as it has jobs.
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), queued));
+  end if;
+  return null;
+end $$;
+
+CREATE FUNCTION public.raise_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if tg_op = 'DELETE' and current_setting('openclaw.retention', true) = 'on' then
+    return null;
+  end if;
+  raise exception using errcode = 'OC010', message = format('%s on %I is refused: the table is append-only', lower(tg_op), tg_table_name),
+    hint = 'append a new row; old rows leave by retention only (policy retention.*)';
+end $$;
+
+CREATE FUNCTION public.raise_for_request(wanted text, payload jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare task ops_tasks; fault record; near text;
+begin
+  select * into task from ops_tasks where identifier = wanted;
+  if not found or task.retired_at is not null then
+    select identifier into near from ops_tasks
+      where retired_at is null and (identifier like '%' || left(wanted, 4) || '%' or left(identifier, 3) = left(wanted, 3))
+      order by abs(length(identifier) - length(wanted)) limit 1;
+    perform refuse('OC001', format('unknown task "%s"%s', wanted, case when task.retired_at is not null then ' (its file is gone)' else '' end),
+      coalesce('did you mean "' || near || '"? ', '') || 'known tasks: select identifier, title from ops_tasks');
+  end if;
+  if octet_length(payload::text) > 65536 then
+    perform refuse('OC003', format('payload of task %s has %s bytes, at most 65536 are taken', wanted, octet_length(payload::text)),
+      'store the data in a table or a file and pass its id');
+  end if;
+  select * into fault from payload_fault(task, payload);
+  if fault.code is not null then
+    perform refuse(fault.code, fault.message, fault.remedy);
+  end if;
+  if not task_allowed(task) then
+    perform refuse('OC006', format('task "%s" has effect %s, which role %s may not queue', wanted, task.effect, session_user),
+      'ask the operator to add it to policy sql.allow');
+  end if;
+  perform refuse('OC005', format('payload of task %s does not match its schema', wanted), format('select payload_schema from ops_tasks where identifier = %L', wanted));
+end $$;
+
+CREATE FUNCTION public.raise_no_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if current_setting('openclaw.retention', true) = 'on' then return null; end if;
+  raise exception using errcode = 'OC010', message = format('%s on %I is refused: history is kept', lower(tg_op), tg_table_name),
+    hint = 'cancel_mission(id) ends a mission; old ones leave by retention';
+end $$;
+
+CREATE FUNCTION public.raise_task_queue_readonly() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  raise exception using errcode = 'OC009', message = format('%s on task_queue is refused: it is a view of what happened', lower(tg_op)),
+    hint = 'cancel_job(id) stops a job, retry_job(id) runs a failed one again';
+end $$;
+
+CREATE FUNCTION public.raise_unless_mine(owner_actor text, what text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if not trusted_session() and owner_actor is distinct from current_actor() then
+    perform refuse('OC006', format('%s was asked for by %s; role %s may only change its own', what, coalesce(owner_actor, 'somebody else'), session_user), 'ask the operator');
+  end if;
+end $$;
+
+CREATE FUNCTION public.readable_json(value json) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (value IS NULL) THEN NULL::jsonb WHEN ((value)::text ~ '\\u(0000|[dD][89a-fA-F])'::text) THEN public.json_to_jsonb_lossy(value) ELSE (value)::jsonb END;
+
+COMMENT ON FUNCTION public.readable_json(value json) IS 'jsonb of any json, for views: what jsonb cannot hold is dropped instead of raising.';
+
+CREATE FUNCTION public.reconcile_missions(at_most integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare lost bigint; mended integer := 0;
+begin
+  for lost in select m.id from ops_missions m
+              where m.state in ('approved', 'running') and not m.paused
+                and not exists (select from graphile_worker._private_jobs j where j.id = m.job_id)
+              order by m.id limit at_most for no key update skip locked loop
+    perform ensure_job(lost);
+    mended := mended + 1;
+  end loop;
+  return mended;
+end $$;
+
+CREATE FUNCTION public.record_act(verb text, target text, before jsonb, after jsonb, payload jsonb DEFAULT '{}'::jsonb, trace_id uuid DEFAULT NULL::uuid) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ insert into agent_events (kind, verb, target, before, after, payload, trace_id) values ('act', verb, target, before, after, payload, trace_id) returning id $$;
+
+CREATE FUNCTION public.record_removed_jobs() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, started_at, worker, error_class, last_error)
+    select o.id, coalesce(t.identifier, '?'), o.payload,
+           -- A stock worker deletes what it holds only when it has succeeded; an unheld job was removed by somebody.
+           case when o.locked_by is not null then 'succeeded' else 'cancelled' end,
+           o.priority, o.run_at, o.attempts, o.max_attempts, o.key, o.created_at, o.locked_at, o.locked_by,
+           case when o.locked_by is null then 'removed' end, o.last_error
+    from gone o left join graphile_worker._private_tasks t on t.id = o.task_id
+    on conflict (job_id) do nothing;
+  return null;
+exception when others then
+  raise warning 'openclaw: removed jobs were not recorded: %', sqlerrm;
+  return null;
+end $$;
+
+CREATE FUNCTION public.refuse(code text, message text, remedy text, detail text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if detail is null then
+    raise exception using errcode = code, message = message, hint = remedy;
+  end if;
+  raise exception using errcode = code, message = message, hint = remedy, detail = detail;
+end $$;
+
+CREATE FUNCTION public.release_pool(dead_pool text, cause text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was workers; released integer;
+begin
+  update workers set state = 'dead', ended_at = clock_now(), end_reason = cause where pool_id = dead_pool and state = 'live' returning * into was;
+  if not found then
+    return 0;
+  end if;
+  update graphile_worker._private_jobs j set
+      locked_by = null, locked_at = null, run_at = greatest(j.run_at, now()),
+      attempts = case when was.local_queue and j.id <> all (was.running) then greatest(j.attempts - 1, 0)
+                      when j.task_id = mission_task.id then greatest(j.attempts - 1, 0)
+                      else j.attempts end,
+      last_error = case when was.local_queue and j.id <> all (was.running) then j.last_error else format('worker died: %s', cause) end
+    from (select id from graphile_worker._private_tasks where identifier = 'mission') mission_task
+    where j.locked_by = dead_pool;
+  get diagnostics released = row_count;
+  insert into ops_agent_events (kind, severity, payload, tags)
+    values ('worker.died', 'error', jsonb_build_object('pool_id', dead_pool, 'name', was.name, 'host', was.host, 'pid', was.pid, 'cause', cause, 'released', released), array[was.pool]);
+  if released > 0 then
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), released));
+  end if;
+  return released;
+end $$;
+
+COMMENT ON FUNCTION public.release_pool(dead_pool text, cause text) IS 'Marks a pool dead and gives its jobs back, once; returns how many.';
+
+CREATE FUNCTION public.repeated_request(wanted text, key text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare earlier job_requests;
+begin
+  select * into earlier from job_requests where idempotency_key = key;
+  if not found then
+    perform refuse('OC009', format('idempotency_key "%s" is being used by another transaction', key), 'try again');
+  end if;
+  if earlier.task <> wanted then
+    perform refuse('OC009', format('idempotency_key "%s" belongs to job j%s of task %s', key, earlier.id, earlier.task), 'use another key');
+  end if;
+  return earlier.id;
+end $$;
+
+CREATE FUNCTION public.resolve_paths(payload jsonb, document jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+declare found jsonb; result jsonb; entry record;
+begin
+  if jsonb_typeof(payload) = 'object' then
+    if payload ? '$path' then
+      found := jsonb_path_query_first(document, (payload ->> '$path')::jsonpath);
+      if found is null and not payload ? 'default' then
+        perform refuse('OC009', format('path %s finds nothing in the outputs so far', payload ->> '$path'), 'give it a "default", or mend the path');
+      end if;
+      return coalesce(found, payload -> 'default');
+    end if;
+    result := '{}';
+    for entry in select * from jsonb_each(payload) loop
+      result := result || jsonb_build_object(entry.key, resolve_paths(entry.value, document));
+    end loop;
+    return result;
+  elsif jsonb_typeof(payload) = 'array' then
+    select coalesce(jsonb_agg(resolve_paths(e.value, document) order by e.n), '[]') into result from jsonb_array_elements(payload) with ordinality e(value, n);
+    return result;
+  end if;
+  return payload;
+end $_$;
+
+CREATE FUNCTION public.retention_limit(key text) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select clock_now() - (policy_value(key) #>> '{}')::interval $$;
+
+COMMENT ON FUNCTION public.retention_limit(key text) IS 'What is older goes. A missing policy gives null, and null deletes nothing.';
+
+CREATE FUNCTION public.retry_job(job bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was job_history; live graphile_worker._private_jobs; new_id bigint;
+begin
+  perform set_config('openclaw.enqueued', 'off', true);
+  perform raise_unless_mine((select actor from job_requests where id = job), 'job j' || job);
+  select * into live from graphile_worker._private_jobs where id = job for update;
+  if found then
+    if live.locked_by is not null then
+      perform refuse('OC008', format('job j%s is running', job), 'cancel it first');
+    end if;
+    update graphile_worker._private_jobs set run_at = now(), max_attempts = greatest(max_attempts, attempts + 1) where id = job;
+    perform record_act('jobs retry', 'j' || job, jsonb_build_object('run_at', live.run_at, 'attempts', live.attempts), jsonb_build_object('run_at', now()));
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));
+    return job;
+  end if;
+  select * into was from job_history where job_id = job;
+  if not found then
+    perform refuse('OC011', format('there is no job j%s', job), 'openclaw jobs list');
+  end if;
+  if was.state = 'succeeded' then
+    perform refuse('OC008', format('job j%s succeeded', job), 'queue a new one with add_job() or openclaw run');
+  end if;
+  insert into job_requests (task, payload, priority, mission_id, trace_id)
+    select was.task, readable_json(was.payload) - '_cron', was.priority, r.mission_id, coalesce(r.trace_id, gen_random_uuid())
+    from (select 1) one left join job_requests r on r.id = job
+    returning id into new_id;
+  perform record_act('jobs retry', 'j' || job, jsonb_build_object('state', was.state, 'error_class', was.error_class), jsonb_build_object('job', 'j' || new_id));
+  return new_id;
+end $$;
+
+COMMENT ON FUNCTION public.retry_job(job bigint) IS 'Runs a waiting job now, or queues a failed or cancelled one anew (a new id: history is kept). Returns the id that will run.';
+
+CREATE FUNCTION public.slowest_statements(at_most integer DEFAULT 5) RETURNS TABLE(query text, calls bigint, mean_ms double precision, total_ms double precision)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+declare source text;
+begin
+  select format('%I.pg_stat_statements', n.nspname) into source from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements';
+  if source is null then
+    return;
+  end if;
+  return query execute format('select regexp_replace(left(query, 120), ''\s+'', '' '', ''g''), calls, round(mean_exec_time::numeric, 2)::float8, round(total_exec_time::numeric, 1)::float8
+    from %s order by total_exec_time desc limit $1', source) using at_most;
+exception when others then
+  -- The library is not preloaded, or the role may not read it: no figures rather than invented ones.
+  return;
+end $_$;
+
+COMMENT ON FUNCTION public.slowest_statements(at_most integer) IS 'The statements with the largest total time; no rows where the server does not keep them.';
+
+CREATE FUNCTION public.step_payload(step bigint) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select resolve_paths(s.payload, jsonb_build_object(
+    'input', m.input,
+    'mission', jsonb_build_object('id', m.id, 'kind', m.kind, 'title', m.title, 'created_at', m.created_at),
+    'steps', (select coalesce(jsonb_object_agg(o.name, jsonb_build_object('state', o.state, 'output', o.output, 'error', o.error)), '{}')
+              from ops_mission_steps o where o.mission_id = m.id and o.state in ('succeeded', 'failed', 'skipped', 'unknown'))))
+  from ops_mission_steps s join ops_missions m on m.id = s.mission_id where s.id = step
+$$;
+
+COMMENT ON FUNCTION public.step_payload(step bigint) IS 'The payload of a step with every $path taken from the outputs of earlier steps.';
+
+CREATE FUNCTION public.task_allowed(task public.ops_tasks) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare allow jsonb;
+begin
+  if trusted_session() then return true; end if;
+  allow := policy_value('sql.allow');
+  return allow -> 'effects' ? task.effect or allow -> 'tasks' ? task.identifier;
+end $$;
+
+CREATE FUNCTION public.trusted_session() RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ select pg_catalog.has_table_privilege(session_user, 'public.clock_override', 'insert') $$;
+
+COMMENT ON FUNCTION public.trusted_session() IS 'Whether the login belongs to the owner: a worker, the command line, an administrator.';
+
+CREATE FUNCTION public.wake_missions(at_most integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare due bigint; woken integer := 0;
+begin
+  for due in select id from ops_missions where job_id is null and state = 'waiting' and not paused and wake_at <= clock_now()
+             order by wake_at limit at_most for no key update skip locked loop
+    perform ensure_job(due);
+    woken := woken + 1;
+  end loop;
+  return woken;
+end $$;
+
+CREATE TABLE public.agent_events (
+    id bigint NOT NULL,
+    agent text,
+    kind text NOT NULL,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    surface text DEFAULT public.current_source() NOT NULL,
+    verb text,
+    target text,
+    before jsonb,
+    after jsonb,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    trace_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.agent_events IS 'Append-only log of acts (kind act: who changed what, from what to what) and of message hops.';
+
+ALTER TABLE public.agent_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.agent_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.agent_heartbeats (
+    id bigint NOT NULL,
+    agent text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    seq bigint NOT NULL,
+    status text NOT NULL,
+    via text NOT NULL,
+    current_job text,
+    rss_bytes bigint,
+    loop_lag_ms real,
+    beat_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT agent_heartbeats_status_check CHECK ((status = ANY (ARRAY['starting'::text, 'idle'::text, 'busy'::text, 'stopping'::text]))),
+    CONSTRAINT agent_heartbeats_via_check CHECK ((via = ANY (ARRAY['bridge'::text, 'direct'::text])))
+);
+
+COMMENT ON TABLE public.agent_heartbeats IS 'Beats of the agents; who is down is one look at the last beat of each.';
+
+ALTER TABLE public.agent_heartbeats ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.agent_heartbeats_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.checkpoints (
+    scope text NOT NULL,
+    name text NOT NULL,
+    output jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.checkpoints IS 'Outputs of ctx.step(): a retried run gets the recorded output instead of running the step again. scope is j<job> or m<mission>/<step>.';
+
+CREATE TABLE public.clock_override (
+    only_row boolean DEFAULT true NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT clock_override_only_row_check CHECK (only_row)
+);
+
+COMMENT ON TABLE public.clock_override IS 'Empty in production. A test writes one row here to set the time that clock_now() tells to every session.';
+
+CREATE TABLE public.job_cancels (
+    job_id bigint NOT NULL,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.job_cancels IS 'Jobs that somebody wants to stop while they run; the worker that runs one aborts it and ends it as cancelled.';
+
+CREATE TABLE public.job_history (
+    job_id bigint NOT NULL,
+    task text NOT NULL,
+    payload json NOT NULL,
+    state text NOT NULL,
+    priority smallint NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    attempts smallint NOT NULL,
+    max_attempts smallint NOT NULL,
+    job_key text,
+    created_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone DEFAULT now() NOT NULL,
+    worker text,
+    result json,
+    error_class text,
+    last_error text,
+    CONSTRAINT job_history_state_check CHECK ((state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+COMMENT ON TABLE public.job_history IS 'One row for each job that ended, written in the statement that removes the job. payload and result are json, never cast here: one odd payload must not stop a worker.';
+
+COMMENT ON COLUMN public.job_history.error_class IS 'Why it ended so: timeout, bad_payload, permanent, exhausted, poison, lost, cancelled, removed, or the error''s own code.';
+
+CREATE TABLE public.job_progress (
+    job_id bigint NOT NULL,
+    fraction real,
+    note text,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT job_progress_fraction_check CHECK (((fraction >= (0)::double precision) AND (fraction <= (1)::double precision)))
+);
+
+COMMENT ON TABLE public.job_progress IS 'The last word of a running job about itself; at most one write a second a job.';
+
+CREATE TABLE public.job_requests (
+    id bigint DEFAULT nextval('graphile_worker.jobs_id_seq1'::regclass) NOT NULL,
+    task text NOT NULL,
+    payload jsonb,
+    run_at timestamp with time zone,
+    max_attempts smallint,
+    priority smallint,
+    job_key text,
+    idempotency_key text,
+    source text DEFAULT public.current_source() NOT NULL,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    mission_id bigint,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT job_requests_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 512))),
+    CONSTRAINT job_requests_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),
+    CONSTRAINT job_requests_source_check CHECK ((source = ANY (ARRAY['sql'::text, 'cli'::text, 'telegram'::text, 'dashboard'::text, 'cron'::text, 'rule'::text, 'agent'::text, 'mission'::text, 'raw'::text])))
+);
+
+COMMENT ON TABLE public.job_requests IS 'Who asked for which job, when and why. Insert-only; a statement trigger queues what is inserted. Its ids are graphile-worker''s, so that plain add_job never collides.';
+
+COMMENT ON COLUMN public.job_requests.payload IS 'As asked; null where graphile-worker''s row is the only copy.';
+
+CREATE TABLE public.ops_agent_events (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    source text DEFAULT public.current_source() NOT NULL,
+    agent text,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    severity text DEFAULT 'info'::text NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    untrusted boolean DEFAULT false NOT NULL,
+    mission_id bigint,
+    step_id bigint,
+    job bigint,
+    cause_event_id bigint,
+    depth smallint DEFAULT 0 NOT NULL,
+    trace_id uuid,
+    tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ops_agent_events_kind_check CHECK ((kind ~ '^(mission|step|job|agent|worker|service|breaker|budget|approval|backup|health|signal|policy|cron|secret|message|user)\.[a-z0-9_]+(\.[a-z0-9_]+)*$'::text)),
+    CONSTRAINT ops_agent_events_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
+    CONSTRAINT ops_agent_events_severity_check CHECK ((severity = ANY (ARRAY['debug'::text, 'info'::text, 'warning'::text, 'error'::text, 'critical'::text])))
+);
+
+COMMENT ON TABLE public.ops_agent_events IS 'Append-only log of facts; reactions start from it.';
+
+COMMENT ON COLUMN public.ops_agent_events.tx IS 'The inserting transaction: followers stay below the oldest running one.';
+
+ALTER TABLE public.ops_agent_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_agent_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_mission_proposals (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    state text DEFAULT 'proposed'::text NOT NULL,
+    reason_code text,
+    reason text,
+    plan jsonb NOT NULL,
+    input jsonb DEFAULT '{}'::jsonb NOT NULL,
+    source text NOT NULL,
+    actor text NOT NULL,
+    agent text,
+    risk text NOT NULL,
+    untrusted boolean DEFAULT false NOT NULL,
+    cost_estimate_usd numeric(14,6) DEFAULT 0 NOT NULL,
+    dedupe_key text,
+    mission_id bigint,
+    decided_by text,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    decided_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    CONSTRAINT ops_mission_proposals_check CHECK (((state = 'approved'::text) = (mission_id IS NOT NULL))),
+    CONSTRAINT ops_mission_proposals_check1 CHECK (((state = 'proposed'::text) = (decided_at IS NULL))),
+    CONSTRAINT ops_mission_proposals_risk_check CHECK ((risk = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
+    CONSTRAINT ops_mission_proposals_state_check CHECK ((state = ANY (ARRAY['proposed'::text, 'approved'::text, 'rejected'::text, 'expired'::text, 'duplicate'::text])))
+);
+
+COMMENT ON TABLE public.ops_mission_proposals IS 'Every mission that was asked for, whatever its source, and what became of it. A refused one is a row with its reason.';
+
+ALTER TABLE public.ops_mission_proposals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_mission_proposals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_mission_steps (
+    id bigint NOT NULL,
+    mission_id bigint NOT NULL,
+    name text NOT NULL,
+    "position" smallint NOT NULL,
+    task text NOT NULL,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    needs text[] DEFAULT '{}'::text[] NOT NULL,
+    state text DEFAULT 'queued'::text NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint NOT NULL,
+    timeout_ms integer NOT NULL,
+    effect text NOT NULL,
+    idempotency_key text NOT NULL,
+    epoch integer DEFAULT 0 NOT NULL,
+    output jsonb,
+    error_class text,
+    error text,
+    untrusted boolean DEFAULT false NOT NULL,
+    wake_at timestamp with time zone,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT ops_mission_steps_check CHECK (((finished_at IS NOT NULL) = (state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text, 'unknown'::text])))),
+    CONSTRAINT ops_mission_steps_effect_check CHECK ((effect = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
+    CONSTRAINT ops_mission_steps_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text, 'unknown'::text])))
+);
+
+COMMENT ON TABLE public.ops_mission_steps IS 'The named checkpoints of a mission, each with exactly one recorded outcome.';
+
+COMMENT ON COLUMN public.ops_mission_steps.attempt IS 'How often it was started; what was started and not ended when its worker died is known by this.';
+
+COMMENT ON COLUMN public.ops_mission_steps.idempotency_key IS 'Given to the task, so that an effect outside can be told apart from its repetition.';
+
+COMMENT ON COLUMN public.ops_mission_steps.wake_at IS 'Not before this time (a backoff).';
+
+ALTER TABLE public.ops_mission_steps ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_mission_steps_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_missions (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    state text DEFAULT 'approved'::text NOT NULL,
+    wait_reason text,
+    paused boolean DEFAULT false NOT NULL,
+    plan jsonb NOT NULL,
+    input jsonb DEFAULT '{}'::jsonb NOT NULL,
+    output jsonb,
+    error_class text,
+    error text,
+    source text NOT NULL,
+    actor text NOT NULL,
+    agent text,
+    priority smallint DEFAULT 0 NOT NULL,
+    epoch integer DEFAULT 0 NOT NULL,
+    job_id bigint,
+    worker text,
+    wake_at timestamp with time zone,
+    cancel_requested_by text,
+    policy_snapshot jsonb DEFAULT '{}'::jsonb NOT NULL,
+    untrusted boolean DEFAULT false NOT NULL,
+    cost_usd numeric(14,6) DEFAULT 0 NOT NULL,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT ops_missions_check CHECK (((finished_at IS NOT NULL) = (state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])))),
+    CONSTRAINT ops_missions_source_check CHECK ((source = ANY (ARRAY['sql'::text, 'cli'::text, 'telegram'::text, 'dashboard'::text, 'cron'::text, 'rule'::text, 'agent'::text, 'mission'::text, 'raw'::text]))),
+    CONSTRAINT ops_missions_state_check CHECK ((state = ANY (ARRAY['approved'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+COMMENT ON TABLE public.ops_missions IS 'A durable run of named steps.';
+
+COMMENT ON COLUMN public.ops_missions.epoch IS 'Raised by each claim: the fence of everything that is written for it.';
+
+COMMENT ON COLUMN public.ops_missions.job_id IS 'The only job that may claim it; null while it is parked or has ended.';
+
+COMMENT ON COLUMN public.ops_missions.wake_at IS 'When a parked mission gets a job again; promoted once a second.';
+
+ALTER TABLE public.ops_missions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_missions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_outcomes (
+    id bigint NOT NULL,
+    mission_id bigint,
+    step_id bigint,
+    job bigint,
+    attempt smallint DEFAULT 1 NOT NULL,
+    agent text,
+    task text NOT NULL,
+    provider text,
+    model text,
+    success boolean NOT NULL,
+    state text NOT NULL,
+    duration_ms double precision,
+    input_bytes bigint,
+    prompt_tokens integer,
+    completion_tokens integer,
+    cost_usd numeric(14,6) DEFAULT 0 NOT NULL,
+    error_class text,
+    error_fingerprint text,
+    rating smallint,
+    trace_id uuid,
+    tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ops_outcomes_cost_usd_check CHECK ((cost_usd >= (0)::numeric)),
+    CONSTRAINT ops_outcomes_rating_check CHECK (((rating >= '-1'::integer) AND (rating <= 1)))
+);
+
+COMMENT ON TABLE public.ops_outcomes IS 'What a step cost and how it ended: exactly one row a step, written in the transaction that ends the step.';
+
+ALTER TABLE public.ops_outcomes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_outcomes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_policy (
+    key text NOT NULL,
+    version integer NOT NULL,
+    value jsonb NOT NULL,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ops_policy_key_check CHECK ((key ~ '^[a-z][a-z0-9_.]*$'::text)),
+    CONSTRAINT ops_policy_version_check CHECK ((version > 0))
+);
+
+COMMENT ON TABLE public.ops_policy IS 'Versioned policy; in force is the highest version of a key. Rows are never changed: a change is a new version.';
+
+CREATE TABLE public.ops_reaction_rules (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    kind_glob text NOT NULL,
+    source text,
+    tags_all text[] DEFAULT '{}'::text[] NOT NULL,
+    tags_any text[] DEFAULT '{}'::text[] NOT NULL,
+    condition jsonpath,
+    probability double precision DEFAULT 1 NOT NULL,
+    cooldown interval DEFAULT '00:00:00'::interval NOT NULL,
+    cooldown_key jsonpath,
+    daily_cap integer,
+    priority smallint DEFAULT 0 NOT NULL,
+    scope text DEFAULT 'all'::text NOT NULL,
+    agent text,
+    plan jsonb,
+    dedupe_template text,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ops_reaction_rules_check CHECK (((agent IS NOT NULL) OR (plan IS NOT NULL))),
+    CONSTRAINT ops_reaction_rules_daily_cap_check CHECK ((daily_cap > 0)),
+    CONSTRAINT ops_reaction_rules_name_check CHECK ((name ~ '^[a-z][a-z0-9_]{0,62}$'::text)),
+    CONSTRAINT ops_reaction_rules_probability_check CHECK (((probability >= (0)::double precision) AND (probability <= (1)::double precision))),
+    CONSTRAINT ops_reaction_rules_version_check CHECK ((version > 0))
+);
+
+COMMENT ON TABLE public.ops_reaction_rules IS 'What starts by itself: an event that matches fires the plan or tells the agent.';
+
+ALTER TABLE public.ops_reaction_rules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_reaction_rules_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.schema_migrations (
+    version bigint NOT NULL,
+    name text,
+    md5 text,
+    run_at timestamp with time zone
+);
+
+CREATE TABLE public.workers (
+    pool_id text NOT NULL,
+    name text NOT NULL,
+    pool text NOT NULL,
+    host text NOT NULL,
+    boot_id text NOT NULL,
+    pid integer NOT NULL,
+    process_start text NOT NULL,
+    state text DEFAULT 'live'::text NOT NULL,
+    concurrency integer NOT NULL,
+    local_queue boolean DEFAULT false NOT NULL,
+    running bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    rss_bytes bigint,
+    loop_lag_ms real,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    streak_since timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    end_reason text,
+    CONSTRAINT workers_state_check CHECK ((state = ANY (ARRAY['live'::text, 'stopped'::text, 'dead'::text])))
+);
+
+COMMENT ON TABLE public.workers IS 'The registry of pools and their leases: a pool renews seen_at every second. A pool''s row is committed before its first fetch.';
+
+COMMENT ON COLUMN public.workers.pool_id IS 'graphile-worker''s pool id: what stands in locked_by of the jobs that it holds.';
+
+COMMENT ON COLUMN public.workers.boot_id IS 'With pid and process_start it proves, on the same host, that a pool is dead.';
+
+COMMENT ON COLUMN public.workers.running IS 'Ids of the jobs that really run; what is locked and not listed was only fetched.';
+
+COMMENT ON COLUMN public.workers.streak_since IS 'Since when its renewals are unbroken; only a pool with a long streak may judge others.';
+
+CREATE VIEW public.task_queue AS
+ SELECT h.job_id AS id,
+    h.job_id,
+    h.task,
+    public.readable_json(h.payload) AS payload,
+    h.state,
+    h.priority,
+    h.run_at,
+    h.attempts,
+    h.max_attempts,
+    h.job_key,
+    r.idempotency_key,
+    COALESCE(r.source,
+        CASE
+            WHEN ((h.payload)::text ~~ '%"_cron":%'::text) THEN 'cron'::text
+            ELSE 'raw'::text
+        END) AS source,
+    COALESCE(r.actor,
+        CASE
+            WHEN ((h.payload)::text ~~ '%"_cron":%'::text) THEN 'cron'::text
+            ELSE 'system'::text
+        END) AS actor,
+    r.mission_id,
+    r.trace_id,
+    h.created_at,
+    h.started_at,
+    h.finished_at,
+    h.worker,
+    public.readable_json(h.result) AS result,
+    h.error_class,
+    h.last_error
+   FROM (public.job_history h
+     LEFT JOIN public.job_requests r ON ((r.id = h.job_id)))
+UNION ALL
+ SELECT j.id,
+    j.id AS job_id,
+    t.identifier AS task,
+    public.readable_json(j.payload) AS payload,
+        CASE
+            WHEN ((j.locked_at IS NOT NULL) AND ((w.pool_id IS NULL) OR (NOT w.local_queue) OR (j.id = ANY (w.running)))) THEN 'running'::text
+            WHEN (j.locked_at IS NOT NULL) THEN 'queued'::text
+            WHEN (j.attempts >= j.max_attempts) THEN 'failed'::text
+            WHEN (j.attempts > 0) THEN 'retrying'::text
+            ELSE 'queued'::text
+        END AS state,
+    j.priority,
+    j.run_at,
+    j.attempts,
+    j.max_attempts,
+    j.key AS job_key,
+    r.idempotency_key,
+    COALESCE(r.source,
+        CASE
+            WHEN ((j.payload)::text ~~ '%"_cron":%'::text) THEN 'cron'::text
+            ELSE 'raw'::text
+        END) AS source,
+    COALESCE(r.actor,
+        CASE
+            WHEN ((j.payload)::text ~~ '%"_cron":%'::text) THEN 'cron'::text
+            ELSE 'system'::text
+        END) AS actor,
+    r.mission_id,
+    r.trace_id,
+    j.created_at,
+    j.locked_at AS started_at,
+    NULL::timestamp with time zone AS finished_at,
+    j.locked_by AS worker,
+    NULL::jsonb AS result,
+        CASE
+            WHEN ((j.attempts >= j.max_attempts) AND (j.locked_at IS NULL)) THEN 'exhausted'::text
+            ELSE NULL::text
+        END AS error_class,
+    j.last_error
+   FROM (((graphile_worker._private_jobs j
+     JOIN graphile_worker._private_tasks t ON ((t.id = j.task_id)))
+     LEFT JOIN public.workers w ON ((w.pool_id = j.locked_by)))
+     LEFT JOIN public.job_requests r ON ((r.id = j.id)));
+
+COMMENT ON VIEW public.task_queue IS 'Every job that was ever added, live and ended, also by plain graphile_worker.add_job and by cron, for the retention that policy sets. Insert (task, payload, ...) to queue a job; add_job() does the same.';
+
+COMMENT ON COLUMN public.task_queue.state IS 'queued, running, retrying, succeeded, failed or cancelled; derived.';
+
+ALTER TABLE ONLY public.agent_events
+    ADD CONSTRAINT agent_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.agent_heartbeats
+    ADD CONSTRAINT agent_heartbeats_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.checkpoints
+    ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (scope, name);
+
+ALTER TABLE ONLY public.clock_override
+    ADD CONSTRAINT clock_override_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.job_cancels
+    ADD CONSTRAINT job_cancels_pkey PRIMARY KEY (job_id);
+
+ALTER TABLE ONLY public.job_history
+    ADD CONSTRAINT job_history_pkey PRIMARY KEY (job_id);
+
+ALTER TABLE ONLY public.job_progress
+    ADD CONSTRAINT job_progress_pkey PRIMARY KEY (job_id);
+
+ALTER TABLE ONLY public.job_requests
+    ADD CONSTRAINT job_requests_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_agent_events
+    ADD CONSTRAINT ops_agent_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_mission_proposals
+    ADD CONSTRAINT ops_mission_proposals_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_mission_steps
+    ADD CONSTRAINT ops_mission_steps_mission_id_name_key UNIQUE (mission_id, name);
+
+ALTER TABLE ONLY public.ops_mission_steps
+    ADD CONSTRAINT ops_mission_steps_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_missions
+    ADD CONSTRAINT ops_missions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_outcomes
+    ADD CONSTRAINT ops_outcomes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_policy
+    ADD CONSTRAINT ops_policy_pkey PRIMARY KEY (key, version);
+
+ALTER TABLE ONLY public.ops_reaction_rules
+    ADD CONSTRAINT ops_reaction_rules_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.ops_reaction_rules
+    ADD CONSTRAINT ops_reaction_rules_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_tasks
+    ADD CONSTRAINT ops_tasks_pkey PRIMARY KEY (identifier);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.workers
+    ADD CONSTRAINT workers_pkey PRIMARY KEY (pool_id);
+
+CREATE INDEX agent_events_created_at ON public.agent_events USING btree (created_at);
+
+CREATE INDEX agent_events_target ON public.agent_events USING btree (target, id) WHERE (target IS NOT NULL);
+
+CREATE INDEX agent_heartbeats_last ON public.agent_heartbeats USING btree (agent, received_at DESC);
+
+CREATE INDEX job_history_failed ON public.job_history USING btree (finished_at) WHERE (state = 'failed'::text);
+
+CREATE INDEX job_history_finished_at ON public.job_history USING btree (finished_at);
+
+CREATE UNIQUE INDEX job_requests_idempotency_key ON public.job_requests USING btree (idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+CREATE INDEX job_requests_mission ON public.job_requests USING btree (mission_id) WHERE (mission_id IS NOT NULL);
+
+CREATE INDEX ops_agent_events_created_at ON public.ops_agent_events USING btree (created_at);
+
+CREATE INDEX ops_agent_events_follow ON public.ops_agent_events USING btree (tx, id);
+
+CREATE INDEX ops_agent_events_mission ON public.ops_agent_events USING btree (mission_id, id) WHERE (mission_id IS NOT NULL);
+
+CREATE INDEX ops_mission_proposals_mission ON public.ops_mission_proposals USING btree (mission_id);
+
+CREATE INDEX ops_mission_proposals_open ON public.ops_mission_proposals USING btree (id) WHERE (state = 'proposed'::text);
+
+CREATE INDEX ops_missions_created ON public.ops_missions USING btree (created_at);
+
+CREATE INDEX ops_missions_open ON public.ops_missions USING btree (id) WHERE (state = ANY (ARRAY['approved'::text, 'running'::text, 'waiting'::text]));
+
+CREATE INDEX ops_missions_wake ON public.ops_missions USING btree (wake_at) WHERE ((job_id IS NULL) AND (state = 'waiting'::text));
+
+CREATE INDEX ops_outcomes_created_at ON public.ops_outcomes USING btree (created_at);
+
+CREATE INDEX ops_outcomes_follow ON public.ops_outcomes USING btree (tx, id);
+
+CREATE UNIQUE INDEX ops_outcomes_one_a_step ON public.ops_outcomes USING btree (step_id) WHERE (step_id IS NOT NULL);
+
+CREATE INDEX workers_live ON public.workers USING btree (host) WHERE (state = 'live'::text);
+
+CREATE UNIQUE INDEX workers_one_of_a_name ON public.workers USING btree (name) WHERE (state = 'live'::text);
+
+CREATE RULE task_queue_insert AS
+    ON INSERT TO public.task_queue DO INSTEAD  INSERT INTO public.job_requests (task, payload, run_at, max_attempts, priority, job_key, idempotency_key)
+  VALUES (new.task, new.payload, new.run_at, new.max_attempts, new.priority, new.job_key, new.idempotency_key)
+  RETURNING job_requests.id,
+    job_requests.id,
+    job_requests.task,
+    COALESCE(job_requests.payload, '{}'::jsonb) AS "coalesce",
+    'queued'::text AS text,
+    COALESCE(job_requests.priority, (0)::smallint) AS "coalesce",
+    COALESCE(job_requests.run_at, now()) AS "coalesce",
+    (0)::smallint AS int2,
+    COALESCE(job_requests.max_attempts, ( SELECT t.max_attempts
+           FROM public.ops_tasks t
+          WHERE (t.identifier = job_requests.task))) AS "coalesce",
+    job_requests.job_key,
+    job_requests.idempotency_key,
+    job_requests.source,
+    job_requests.actor,
+    job_requests.mission_id,
+    job_requests.trace_id,
+    job_requests.created_at,
+    NULL::timestamp with time zone AS timestamptz,
+    NULL::timestamp with time zone AS timestamptz,
+    NULL::text AS text,
+    NULL::jsonb AS jsonb,
+    NULL::text AS text,
+    NULL::text AS text;
+
+CREATE TRIGGER agent_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.agent_events FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
+CREATE TRIGGER job_history_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.job_history FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
+CREATE TRIGGER job_requests_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.job_requests FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
+CREATE TRIGGER job_requests_queue AFTER INSERT ON public.job_requests REFERENCING NEW TABLE AS asked FOR EACH STATEMENT WHEN (((current_setting('openclaw.enqueued'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT has_table_privilege(('public.job_requests'::regclass)::oid, 'insert'::text)))) EXECUTE FUNCTION public.queue_requests();
+
+CREATE TRIGGER ops_agent_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_agent_events FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
+CREATE TRIGGER ops_mission_proposals_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_mission_proposals FOR EACH STATEMENT EXECUTE FUNCTION public.raise_no_delete();
+
+CREATE TRIGGER ops_mission_proposals_state BEFORE UPDATE OF state ON public.ops_mission_proposals FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_proposal_state();
+
+CREATE TRIGGER ops_mission_steps_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_mission_steps FOR EACH STATEMENT EXECUTE FUNCTION public.raise_no_delete();
+
+CREATE TRIGGER ops_mission_steps_state BEFORE UPDATE OF state ON public.ops_mission_steps FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_step_state();
+
+CREATE TRIGGER ops_missions_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_missions FOR EACH STATEMENT EXECUTE FUNCTION public.raise_no_delete();
+
+CREATE TRIGGER ops_missions_state BEFORE UPDATE OF state ON public.ops_missions FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_mission_state();
+
+CREATE TRIGGER ops_outcomes_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_outcomes FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
+CREATE TRIGGER ops_policy_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_policy FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
+CREATE TRIGGER task_queue_no_change INSTEAD OF DELETE OR UPDATE ON public.task_queue FOR EACH ROW EXECUTE FUNCTION public.raise_task_queue_readonly();
+
+ALTER TABLE ONLY public.ops_mission_proposals
+    ADD CONSTRAINT ops_mission_proposals_mission_id_fkey FOREIGN KEY (mission_id) REFERENCES public.ops_missions(id);
+
+ALTER TABLE ONLY public.ops_mission_steps
+    ADD CONSTRAINT ops_mission_steps_mission_id_fkey FOREIGN KEY (mission_id) REFERENCES public.ops_missions(id);
+
+GRANT ALL ON SCHEMA public TO openclaw_owner;
+GRANT USAGE ON SCHEMA public TO binaryrogue;
+GRANT USAGE ON SCHEMA public TO openclaw_tui;
+GRANT USAGE ON SCHEMA public TO openclaw_backup;
+
+REVOKE ALL ON FUNCTION public.add_job(identifier text, payload jsonb, queue_name text, run_at timestamp with time zone, max_attempts integer, job_key text, priority integer, flags text[], job_key_mode text, idempotency_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_job(identifier text, payload jsonb, queue_name text, run_at timestamp with time zone, max_attempts integer, job_key text, priority integer, flags text[], job_key_mode text, idempotency_key text) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.add_jobs(jobs jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_jobs(jobs jsonb) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.apply_retention(at_most integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.cancel_job(job bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cancel_job(job bigint) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.cancel_mission(mission bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cancel_mission(mission bigint) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.check_mission_state() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.check_proposal_state() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.check_step_state() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.ensure_job(mission bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.jsonpath_fault(path text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.ops_tasks TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_tasks TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.payload_fault(task public.ops_tasks, payload jsonb, OUT code text, OUT message text, OUT remedy text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.payload_paths(payload jsonb, at text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.plan_faults(plan jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.plan_faults(plan jsonb) TO binaryrogue;
+GRANT ALL ON FUNCTION public.plan_faults(plan jsonb) TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.policy_value(wanted text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.policy_value(wanted text) TO binaryrogue;
+GRANT ALL ON FUNCTION public.policy_value(wanted text) TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.queue_requests() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.raise_append_only() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.raise_for_request(wanted text, payload jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.raise_no_delete() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.raise_unless_mine(owner_actor text, what text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.reconcile_missions(at_most integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.record_act(verb text, target text, before jsonb, after jsonb, payload jsonb, trace_id uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.record_removed_jobs() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.release_pool(dead_pool text, cause text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.repeated_request(wanted text, key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.resolve_paths(payload jsonb, document jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.retention_limit(key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.retry_job(job bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.retry_job(job bigint) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.slowest_statements(at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.slowest_statements(at_most integer) TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.step_payload(step bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.task_allowed(task public.ops_tasks) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.wake_missions(at_most integer) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.agent_events TO openclaw_tui;
+GRANT SELECT,INSERT,DELETE ON TABLE public.agent_events TO openclaw_owner;
+
+GRANT SELECT ON TABLE public.agent_heartbeats TO openclaw_tui;
+GRANT SELECT,INSERT,DELETE ON TABLE public.agent_heartbeats TO openclaw_owner;
+
+GRANT SELECT ON TABLE public.checkpoints TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.clock_override TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.job_cancels TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.job_history TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.job_progress TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.job_requests TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_agent_events TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_agent_events TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_mission_proposals TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_mission_proposals TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_mission_steps TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_mission_steps TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_missions TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_missions TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_outcomes TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_outcomes TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_policy TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_policy TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_reaction_rules TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_reaction_rules TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.schema_migrations TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.workers TO openclaw_tui;
+
+GRANT SELECT,INSERT ON TABLE public.task_queue TO binaryrogue;
+GRANT SELECT ON TABLE public.task_queue TO openclaw_tui;

@@ -1,0 +1,50 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** A clock tick of /proc/<pid>/stat: USER_HZ is 100 on every Linux that Node runs on. */
+const TICK_MS = 10;
+
+interface Usage {
+  ppid: number;
+  /** Of the process itself. */
+  ownMs: number;
+  /** Of its children that have ended and were waited for. */
+  endedMs: number;
+}
+
+/**
+ * CPU, in ms, that a whole Postgres cluster has used: the postmaster, its children that live, and what has ended (a
+ * session's CPU goes over to the postmaster when it ends). Only differences of it mean something.
+ */
+export function clusterCpuMs(postmaster: number): number {
+  let total = 0;
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const usage = usageOf(Number(name));
+    if (!usage) continue;
+    if (Number(name) === postmaster || usage.ppid === postmaster) total += usage.ownMs + usage.endedMs;
+  }
+  return total;
+}
+
+function usageOf(pid: number): Usage | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    // It has ended since the folder was read.
+    return undefined;
+  }
+  // The second field, the name, may hold blanks and parentheses; what follows it begins with the third.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = (field: number) => Number(fields[field - 3]);
+  return {
+    ppid: ticks(4),
+    ownMs: (ticks(14) + ticks(15)) * TICK_MS,
+    endedMs: (ticks(16) + ticks(17)) * TICK_MS,
+  };
+}
+
+/** ms of a clock that all processes of this machine share. */
+export function clockMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}

@@ -1,0 +1,91 @@
+import { runMigrations } from 'graphile-worker';
+import { createPool, type Pool, prepareDatabase } from '../../lib/db/index.ts';
+import type { PostgresServer } from '../../lib/servers/index.ts';
+import { loadTasks, registerTasks } from '../../lib/tasks/index.ts';
+import { BENCH_TASKS } from './worker/protocol.ts';
+
+/** The peer and the product in one cluster, each in a database of its own: ours has triggers where the peer has none. */
+export interface Side {
+  name: 'raw' | 'ours';
+  url: string;
+  readerUrl: string;
+  /** As the role that owns the tables, or a member of it; what asks for work and looks. */
+  pool: Pool;
+  /** Empties every table of jobs. */
+  reset: () => Promise<void>;
+  /** What a measure begins with: current statistics, and no checkpoint or vacuum that is owed for what came before. */
+  settle: () => Promise<void>;
+}
+
+export interface Sides {
+  raw: Side;
+  ours: Side;
+  /** Asks for work as the limited role. */
+  limitedUrl: string;
+  postmaster: number;
+  end: () => Promise<void>;
+}
+
+const RAW_TABLES = ['graphile_worker._private_jobs'];
+const OUR_TABLES = [...RAW_TABLES, 'job_requests', 'job_history', 'job_cancels', 'ops_agent_events', 'workers'];
+
+export async function prepareSides(server: PostgresServer): Promise<Sides> {
+  if (server.pid === null) throw new Error('the bench needs a Postgres whose process it can see');
+  const raw = await prepareRaw(server);
+  const ours = await prepareOurs(server);
+  return {
+    raw: raw.side,
+    ours: ours.side,
+    limitedUrl: server.urlFor('binaryrogue', 'bench_ours'),
+    postmaster: server.pid,
+    end: async () => {
+      await Promise.all([raw.end(), ours.end()]);
+    },
+  };
+}
+
+async function prepareRaw(server: PostgresServer) {
+  const maintenance = createPool(server.urlFor('postgres', 'postgres'), { name: 'bench', max: 1 });
+  await maintenance.query('create database bench_raw owner openclaw_worker');
+  await maintenance.end();
+  const url = server.urlFor('openclaw_worker', 'bench_raw');
+  const pool = createPool(url, { name: 'bench:raw', max: 4 });
+  await runMigrations({ pgPool: pool });
+  await pool.query("insert into graphile_worker._private_tasks (identifier) values ('noop') on conflict do nothing");
+  const admin = createPool(server.urlFor('postgres', 'bench_raw'), { name: 'bench:admin', max: 1 });
+  return sideOf('raw', { url, readerUrl: url }, pool, admin, RAW_TABLES);
+}
+
+async function prepareOurs(server: PostgresServer) {
+  const prepared = await prepareDatabase(server, { database: 'bench_ours' });
+  const pool = createPool(prepared.workerUrl, { name: 'bench:ours', max: 4 });
+  const { tasks } = await loadTasks([BENCH_TASKS]);
+  await registerTasks(pool, tasks.values(), 'bench');
+  const admin = createPool(prepared.adminUrl, { name: 'bench:admin', max: 1 });
+  return sideOf('ours', { url: prepared.workerUrl, readerUrl: prepared.readerUrl }, pool, admin, OUR_TABLES);
+}
+
+function sideOf(
+  name: Side['name'],
+  urls: { url: string; readerUrl: string },
+  pool: Pool,
+  admin: Pool,
+  tables: readonly string[],
+) {
+  const side: Side = {
+    name,
+    ...urls,
+    pool,
+    reset: async () => {
+      // Append-only tables refuse even that; a replica's session runs no triggers.
+      await admin.query(
+        `set session_replication_role = replica; truncate ${tables.join(', ')}; reset session_replication_role`,
+      );
+    },
+    settle: async () => {
+      await admin.query(`vacuum (analyze) ${tables.join(', ')}`);
+      await admin.query('checkpoint');
+    },
+  };
+  return { side, end: () => Promise.all([pool.end(), admin.end()]) };
+}

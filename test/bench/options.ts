@@ -1,0 +1,56 @@
+import { parseArgs } from 'node:util';
+
+export interface BenchOptions {
+  /** Every measure repeats ours and the peer's, side by side, this often. */
+  rounds: number;
+  /** Of the ledger's drain. */
+  jobs: number;
+  /** Jobs that wait while the backlog is looked at. */
+  backlog: number;
+  /** ms that a side of `single` calls, and of `latency` queues. */
+  singleMs: number;
+  latencyMs: number;
+  /** Only this measure. */
+  only: string | undefined;
+  /** For CI: tiny, judged by its counts and not by its speed. */
+  small: boolean;
+  /** Folder for a CPU profile of each worker. */
+  profile: string | undefined;
+}
+
+export const USAGE = `npm run bench -- [--rounds N] [--jobs N] [--only <measure>] [--small] [--profile <folder>]`;
+
+const FULL = { rounds: 5, jobs: 20_000, backlog: 100_000, singleMs: 1500, latencyMs: 4000 };
+const SMALL = { rounds: 1, jobs: 1000, backlog: 2000, singleMs: 150, latencyMs: 600 };
+
+/** @throws an Error that names the faulty option. */
+export function readOptions(args: string[], measures: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args,
+    options: {
+      rounds: { type: 'string' },
+      jobs: { type: 'string' },
+      only: { type: 'string' },
+      small: { type: 'boolean', default: false },
+      profile: { type: 'string' },
+    },
+  });
+  if (values.only !== undefined && !measures.includes(values.only)) {
+    throw new Error(`--only ${values.only}: there is no such measure; there are ${measures.join(', ')}`);
+  }
+  const defaults = values.small ? SMALL : FULL;
+  return {
+    ...defaults,
+    rounds: wholeNumber('--rounds', values.rounds) ?? defaults.rounds,
+    jobs: wholeNumber('--jobs', values.jobs) ?? defaults.jobs,
+    only: values.only,
+    small: values.small,
+    profile: values.profile,
+  };
+}
+
+function wholeNumber(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new Error(`${name} ${text}: expected a whole number from 1 to 9999999`);
+  return Number(text);
+}
