@@ -32,7 +32,17 @@ test('versions are exact, and the lockfile names no host', () => {
     versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version)),
     [],
   );
-  assert.not.match(readFileSync(path.join(CODE_ROOT, 'package-lock.json'), 'utf8'), /"resolved"/);
+  const lockfile = readFileSync(path.join(CODE_ROOT, 'package-lock.json'), 'utf8');
+  assert.not.match(lockfile, /"resolved"/);
+  // `npm ci` refuses a lockfile that lacks an optional package, and `npm install` leaves out those that its registry lacks.
+  const packages = (
+    JSON.parse(lockfile) as { packages: Record<string, { optionalDependencies?: Record<string, string> }> }
+  ).packages;
+  const optional = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+  assert.equal(
+    optional.filter((name) => !packages[`node_modules/${name}`]),
+    [],
+  );
 });
 
 test.run();
