@@ -35,6 +35,12 @@ export interface MissionView {
   steps?: StepView[];
 }
 
+/** What a step says of itself when it went well by leaving its work out, as `fetch_url` does without a network. */
+export function skippedNote(step: StepView): string {
+  const output = step.output as { skipped?: unknown; reason?: unknown } | null;
+  return step.state === 'succeeded' && output?.skipped === true ? ` (skipped: ${String(output.reason)})` : '';
+}
+
 /** A mission as a person reads it: the state and the error first. */
 export function missionText(mission: MissionView): string {
   const lines = [
@@ -62,7 +68,7 @@ export function missionText(mission: MissionView): string {
       ? `${step.error_class}: ${step.error}`
       : step.needs.length > 0 && step.state === 'queued'
         ? `needs ${step.needs.join(', ')}`
-        : '',
+        : skippedNote(step).trim(),
   ]);
   lines.push(textTable(['step', 'task', 'state', 'tries', 'took', ''], steps));
   if (mission.output !== null && mission.output !== undefined)

@@ -2,7 +2,7 @@ import { EXIT, OpenClawError } from '../errors/index.ts';
 import { readPlan } from '../missions/planFiles.ts';
 import { durationMs } from '../tasks/duration.ts';
 import { parseId, parseJson, parseNumber } from './ids.ts';
-import { type MissionView, missionText, type StepView } from './missionText.ts';
+import { type MissionView, missionText, type StepView, skippedNote } from './missionText.ts';
 import { spanText, textTable, timeText } from './table.ts';
 import type { Action, ActionContext, ActionResult } from './types.ts';
 import { waitForEnd } from './waitForEnd.ts';
@@ -160,7 +160,7 @@ function sayChanges({ say }: ActionContext, mission: MissionView, said: Map<stri
     if (step.state !== 'queued')
       tell(
         step.name,
-        `  ${step.name}: ${step.state}${step.attempt > 1 ? `, attempt ${step.attempt}` : ''}${step.error ? `: ${step.error}` : ''}`,
+        `  ${step.name}: ${step.state}${step.attempt > 1 ? `, attempt ${step.attempt}` : ''}${skippedNote(step)}${step.error ? `: ${step.error}` : ''}`,
       );
   }
 }

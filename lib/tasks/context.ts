@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { OpenClawError } from '../errors/index.ts';
 import { scrub, toJson } from '../log/index.ts';
 import type { Database, RunFacts, TaskRuntime } from './runtime.ts';
@@ -44,14 +44,28 @@ export function createContext(runtime: TaskRuntime, facts: RunFacts, signal: Abo
 async function queryReadOnly(reader: Database, text: string, values: unknown[], timeoutMs: number) {
   return reader.transaction(async (client) => {
     await client.query(`set transaction read only; set local statement_timeout = ${Math.ceil(timeoutMs)}`);
-    // The extended protocol takes one statement only: no `commit; delete …` gets through.
+    // The extended protocol takes one statement only: no `commit; delete …` gets through. Counts and sizes (int8, numeric)
+    // come as numbers where a number holds them exactly.
     const result = await client.query<Record<string, unknown>>({
       text,
       values,
       queryMode: 'extended',
+      types: EXACT_NUMBERS,
     } as pg.QueryConfig);
     return { rows: result.rows ?? [], fields: (result.fields ?? []).map((field) => field.name) };
   });
+}
+
+const NUMERIC_OIDS = new Set([20, 1700]);
+
+const EXACT_NUMBERS = {
+  getTypeParser: (oid: number, format: 'text' | 'binary' | undefined) =>
+    NUMERIC_OIDS.has(oid) && format !== 'binary' ? exactNumber : pg.types.getTypeParser(oid, format as 'text'),
+};
+
+function exactNumber(text: string): number | string {
+  const number = Number(text);
+  return String(number) === text ? number : text;
 }
 
 /** The new job goes on with the trace and the actor of the one that asks for it. */
