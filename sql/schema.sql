@@ -28,7 +28,7 @@ begin
         select g.id, add_job.payload::json, coalesce(add_job.run_at, now()), coalesce(add_job.max_attempts, t.max_attempts), coalesce(add_job.priority, 0)
         from ops_tasks t join graphile_worker._private_tasks g on g.identifier = t.identifier
         where t.identifier = add_job.identifier and t.retired_at is null and add_job.payload @@ t.payload_predicate
-          and (pg_column_size(add_job.payload) <= 8192 or octet_length(add_job.payload::text) <= 65536)
+          and (pg_column_size(add_job.payload) <= 250 or octet_length(add_job.payload::text) <= 65536)
           and (trusted or task_allowed(t))
         returning id)
     insert into job_requests (id, task, run_at, max_attempts, priority)
@@ -43,6 +43,15 @@ begin
     return new_id;
   end if;
 
+  if length(idempotency_key) not between 1 and 512 then
+    perform refuse('OC009', format('idempotency_key has %s characters, expected 1 to 512', length(idempotency_key)), 'a hash of what makes the job the same is short enough');
+  end if;
+  if length(job_key) not between 1 and 512 then
+    perform refuse('OC009', format('job_key has %s characters, expected 1 to 512', length(job_key)), 'a hash of what makes the job the same is short enough');
+  end if;
+  if coalesce(job_key_mode, '') not in ('replace', 'preserve_run_at', 'unsafe_dedupe') then
+    perform refuse('OC009', format('job_key_mode is "%s", expected replace, preserve_run_at or unsafe_dedupe', job_key_mode), 'leave it out for replace');
+  end if;
   if idempotency_key is not null then
     -- Callers of one key take turns, so that the second sees the first's row.
     perform pg_advisory_xact_lock(hashtextextended('job:' || idempotency_key, 0));
@@ -688,7 +697,8 @@ begin
     from asked a left join ops_tasks t on t.identifier = a.task and t.retired_at is null
     where t.identifier is null
       or (coalesce(a.payload, '{}') @@ t.payload_predicate) is not true
-      or pg_column_size(a.payload) > 8192 and octet_length(a.payload::text) > 65536
+      -- What a table keeps compressed is up to 255 times as long as its column.
+      or pg_column_size(a.payload) > 250 and octet_length(a.payload::text) > 65536
       or a.job_key is not null
       or limited and not task_allowed(t)
     limit 1;
@@ -844,25 +854,34 @@ CREATE FUNCTION public.release_pool(dead_pool text, cause text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-declare was workers; released integer;
+declare was workers; released integer; lost integer; mission_task integer := (select id from graphile_worker._private_tasks where identifier = 'mission');
 begin
   update workers set state = 'dead', ended_at = clock_now(), end_reason = cause where pool_id = dead_pool and state = 'live' returning * into was;
   if not found then
     return 0;
   end if;
+  -- A mission's segment is refunded too: its steps count their own attempts.
   update graphile_worker._private_jobs j set
       locked_by = null, locked_at = null, run_at = greatest(j.run_at, now()),
-      attempts = case when was.local_queue and j.id <> all (was.running) then greatest(j.attempts - 1, 0)
-                      when j.task_id = mission_task.id then greatest(j.attempts - 1, 0)
-                      else j.attempts end,
+      attempts = case when (was.local_queue and j.id <> all (was.running)) or j.task_id = mission_task then greatest(j.attempts - 1, 0) else j.attempts end,
       last_error = case when was.local_queue and j.id <> all (was.running) then j.last_error else format('worker died: %s', cause) end
-    from (select id from graphile_worker._private_tasks where identifier = 'mission') mission_task
     where j.locked_by = dead_pool;
   get diagnostics released = row_count;
+  -- A job that has no attempt left would lie there for ever: it ends as lost, with the cause.
+  with gone as (
+    delete from graphile_worker._private_jobs j where j.locked_by is null and j.attempts >= j.max_attempts and j.last_error = format('worker died: %s', cause) returning *),
+  ended as (
+    insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, worker, error_class, last_error)
+      select g.id, t.identifier, g.payload, 'failed', g.priority, g.run_at, g.attempts, g.max_attempts, g.key, g.created_at, dead_pool, 'lost', g.last_error
+      from gone g join graphile_worker._private_tasks t on t.id = g.task_id
+      returning job_id, task, last_error, attempts)
+  insert into ops_agent_events (kind, severity, job, payload, tags)
+    select 'job.failed', 'error', job_id, jsonb_build_object('task', task, 'error_class', 'lost', 'error', last_error, 'attempts', attempts), array[task] from ended;
+  get diagnostics lost = row_count;
   insert into ops_agent_events (kind, severity, payload, tags)
-    values ('worker.died', 'error', jsonb_build_object('pool_id', dead_pool, 'name', was.name, 'host', was.host, 'pid', was.pid, 'cause', cause, 'released', released), array[was.pool]);
-  if released > 0 then
-    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), released));
+    values ('worker.died', 'error', jsonb_build_object('pool_id', dead_pool, 'name', was.name, 'host', was.host, 'pid', was.pid, 'cause', cause, 'released', released - lost, 'lost', lost), array[was.pool]);
+  if released > lost then
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), released - lost));
   end if;
   return released;
 end $$;
@@ -994,7 +1013,7 @@ declare allow jsonb;
 begin
   if trusted_session() then return true; end if;
   allow := policy_value('sql.allow');
-  return allow -> 'effects' ? task.effect or allow -> 'tasks' ? task.identifier;
+  return coalesce(allow -> 'effects' ? task.effect, false) or coalesce(allow -> 'tasks' ? task.identifier, false);
 end $$;
 
 CREATE FUNCTION public.trusted_session() RETURNS boolean

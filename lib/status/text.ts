@@ -21,7 +21,8 @@ export function statusLines(snapshot: Snapshot): string[] {
       : `, oldest waits ${spanText(queue.oldest_runnable_s * 1000)}`;
   return [
     ...workers,
-    `jobs      ${queue.queued} queued, ${queue.running} running, ${queue.retrying} retrying${queue.dead > 0 ? `, ${queue.dead} dead` : ''}${oldest}; last 24 h: ${ended.succeeded} succeeded, ${ended.failed} failed, ${ended.cancelled} cancelled`,
+    `jobs      ${queue.queued} queued, ${queue.running} running, ${queue.retrying} retrying${queue.dead > 0 ? `, ${queue.dead} dead` : ''}${oldest}`,
+    `in 24 h   ${ended.succeeded} succeeded, ${ended.failed} failed, ${ended.cancelled} cancelled`,
     `missions  ${missions.approved} approved, ${missions.running} running, ${missions.waiting} waiting`,
     ...snapshot.recent.map(
       (mission) =>

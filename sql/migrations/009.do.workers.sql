@@ -6,25 +6,34 @@ create function release_pool(dead_pool text, cause text) returns integer
 language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
-declare was workers; released integer;
+declare was workers; released integer; lost integer; mission_task integer := (select id from graphile_worker._private_tasks where identifier = 'mission');
 begin
   update workers set state = 'dead', ended_at = clock_now(), end_reason = cause where pool_id = dead_pool and state = 'live' returning * into was;
   if not found then
     return 0;
   end if;
+  -- A mission's segment is refunded too: its steps count their own attempts.
   update graphile_worker._private_jobs j set
       locked_by = null, locked_at = null, run_at = greatest(j.run_at, now()),
-      attempts = case when was.local_queue and j.id <> all (was.running) then greatest(j.attempts - 1, 0)
-                      when j.task_id = mission_task.id then greatest(j.attempts - 1, 0)
-                      else j.attempts end,
+      attempts = case when (was.local_queue and j.id <> all (was.running)) or j.task_id = mission_task then greatest(j.attempts - 1, 0) else j.attempts end,
       last_error = case when was.local_queue and j.id <> all (was.running) then j.last_error else format('worker died: %s', cause) end
-    from (select id from graphile_worker._private_tasks where identifier = 'mission') mission_task
     where j.locked_by = dead_pool;
   get diagnostics released = row_count;
+  -- A job that has no attempt left would lie there for ever: it ends as lost, with the cause.
+  with gone as (
+    delete from graphile_worker._private_jobs j where j.locked_by is null and j.attempts >= j.max_attempts and j.last_error = format('worker died: %s', cause) returning *),
+  ended as (
+    insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, worker, error_class, last_error)
+      select g.id, t.identifier, g.payload, 'failed', g.priority, g.run_at, g.attempts, g.max_attempts, g.key, g.created_at, dead_pool, 'lost', g.last_error
+      from gone g join graphile_worker._private_tasks t on t.id = g.task_id
+      returning job_id, task, last_error, attempts)
+  insert into ops_agent_events (kind, severity, job, payload, tags)
+    select 'job.failed', 'error', job_id, jsonb_build_object('task', task, 'error_class', 'lost', 'error', last_error, 'attempts', attempts), array[task] from ended;
+  get diagnostics lost = row_count;
   insert into ops_agent_events (kind, severity, payload, tags)
-    values ('worker.died', 'error', jsonb_build_object('pool_id', dead_pool, 'name', was.name, 'host', was.host, 'pid', was.pid, 'cause', cause, 'released', released), array[was.pool]);
-  if released > 0 then
-    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), released));
+    values ('worker.died', 'error', jsonb_build_object('pool_id', dead_pool, 'name', was.name, 'host', was.host, 'pid', was.pid, 'cause', cause, 'released', released - lost, 'lost', lost), array[was.pool]);
+  if released > lost then
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), released - lost));
   end if;
   return released;
 end $$;

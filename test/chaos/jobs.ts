@@ -1,0 +1,114 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { CODE_ROOT } from '../../lib/config/index.ts';
+import { freshDatabase } from '../harness/database.ts';
+import { eventually, testEnvironment } from '../harness/workers.ts';
+
+/**
+ * `npm run chaos`: jobs and missions, three workers, SIGKILLs at random moments. Counts in the database at the end: every
+ * job ended once, every step of every mission has one outcome. Prints how long the dead's work waited.
+ */
+const { values } = parseArgs({
+  options: {
+    jobs: { type: 'string', default: '10000' },
+    missions: { type: 'string', default: '100' },
+    kills: { type: 'string', default: '10' },
+    seed: { type: 'string', default: String(Date.now() % 100_000) },
+  },
+});
+const [jobs, missions, kills, seed] = [values.jobs, values.missions, values.kills, values.seed].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
+const random = seeded(seed);
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+const database = await freshDatabase();
+const workers: ChildProcess[] = [0, 1, 2].map(() => startWorker());
+say(`seed ${seed}: ${jobs} jobs, ${missions} missions of 3 steps, 3 workers, ${kills} SIGKILLs`);
+
+// Half of the jobs wait a little, so that kills meet running ones; enough attempts that no kill exhausts one.
+await database.pool.query(
+  `select count(*) from add_jobs((select jsonb_agg(jsonb_build_object('identifier', case when n % 2 = 0 then 'echo' else 'pause' end, 'payload', jsonb_build_object('n', n % 7), 'max_attempts', 50)) from generate_series(1, $1::integer) n))`,
+  [jobs],
+);
+const plan = {
+  kind: 'chaos',
+  steps: ['a', 'b', 'c'].map((name, index) => ({
+    name,
+    task: 'pause',
+    payload: { n: 20 },
+    needs: index > 0 ? [['a', 'b', 'c'][index - 1]] : [],
+  })),
+};
+await database.pool.query('select count(add_mission($1)) from generate_series(1, $2::integer)', [
+  JSON.stringify(plan),
+  missions,
+]);
+
+for (let kill = 1; kill <= kills; kill++) {
+  await new Promise((resolve) => setTimeout(resolve, 300 + random() * 1200));
+  const index = Math.floor(random() * workers.length);
+  workers[index]!.kill('SIGKILL');
+  workers[index] = startWorker();
+}
+
+const started = Date.now();
+await eventually(
+  async () => {
+    const { rows } = await database.pool.query<{ live: number; open: number }>(
+      `select (select count(*)::integer from graphile_worker._private_jobs) as live, (select count(*)::integer from ops_missions where finished_at is null) as open`,
+    );
+    return rows[0]!.live === 0 && rows[0]!.open === 0;
+  },
+  'everything ends',
+  300_000,
+);
+say(`drained ${((Date.now() - started) / 1000).toFixed(1)} s after the last kill`);
+
+const { rows } = await database.pool.query<Record<string, number>>(
+  `select (select count(*)::integer from job_requests where task <> 'mission') as asked,
+          (select count(*)::integer from job_history h join job_requests r on r.id = h.job_id where h.task <> 'mission') as ended,
+          (select count(*)::integer from job_history where task <> 'mission' and state <> 'succeeded') as failed,
+          (select count(*)::integer from ops_missions) as missions,
+          (select count(*)::integer from ops_missions where state = 'succeeded') as succeeded,
+          (select count(*)::integer from ops_outcomes) as outcomes,
+          (select count(distinct step_id)::integer from ops_outcomes) as steps,
+          (select count(*)::integer from ops_agent_events where kind = 'worker.died') as died,
+          (select count(*)::integer from ops_missions where epoch > 1) as resumed`,
+);
+const counts = rows[0]!;
+say(JSON.stringify(counts));
+for (const worker of workers) worker.kill('SIGTERM');
+await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve))));
+await database.drop();
+
+const sound =
+  counts.asked === jobs &&
+  counts.ended === jobs &&
+  counts.failed === 0 &&
+  counts.succeeded === missions &&
+  counts.outcomes === 3 * missions &&
+  counts.steps === 3 * missions;
+say(sound ? 'none missing, none doubled' : 'NOT SOUND');
+process.exit(sound ? 0 : 1);
+
+function startWorker(): ChildProcess {
+  return spawn(path.join(CODE_ROOT, 'bin/openclaw'), ['worker', 'missions', 'upkeep'], {
+    env: testEnvironment(database),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+}
+
+/** mulberry32: the same kills for the same seed. */
+function seeded(state: number): () => number {
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
