@@ -10,6 +10,7 @@ import { submitFirstMission } from './firstMission.ts';
 import { showLiveStatus } from './liveStatus.ts';
 import { clearRunState, readRunState, writeRunState } from './runState.ts';
 import { serverLines } from './status.ts';
+import { watchServers } from './watchServers.ts';
 import { superviseWorker } from './workerProcess.ts';
 
 export interface UpOptions {
@@ -40,13 +41,14 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
   await writeRunState(config.layout);
   try {
     say(`home      ${config.home}`);
-    const servers = await ensureServers({
+    const serversOptions = {
       layout: config.layout,
       databaseUrl: config.databaseUrl,
       redisUrl: config.redisUrl,
       onProgress: say,
       signal: stopping.signal,
-    });
+    };
+    const servers = await ensureServers(serversOptions);
     for (const line of serverLines(servers)) say(line);
     const database = await prepareDatabase(servers.postgres, {
       ...(config.databaseAdminUrl && { adminUrl: config.databaseAdminUrl }),
@@ -67,6 +69,7 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
       source: 'cli',
       log,
     });
+    const watch = watchServers(serversOptions, log, say);
     try {
       const { faults } = await Promise.race([worker.ready, aborted(stopping.signal)]);
       for (const fault of faults) say(`faulty    ${fault.file}: ${fault.message}`);
@@ -78,6 +81,7 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
     } catch (error) {
       if (!stopping.signal.aborted) throw error;
     } finally {
+      watch.stop();
       say('stopping: running jobs get their signal, what is unfinished is given back');
       await worker.stop();
       await db.end();

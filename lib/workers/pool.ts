@@ -9,6 +9,7 @@ import { keepLedger, type LedgerOptions, poolIds } from '../queue/ledger.ts';
 import { JobAborted, jobRunner, type RunningJob } from '../queue/runJob.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
 import type { PoolName } from '../tasks/types.ts';
+import { every } from './every.ts';
 import { registerPool, renewLease, retirePool } from './registry.ts';
 
 export interface WorkerPoolOptions {
@@ -193,30 +194,6 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
       if (givenBack > 0) log.info({ count: givenBack }, 'jobs were given back');
       // Unbounded waits end here: a connection in use by a job that ignores its signal is cut with the process.
       await withinDeadline(pgPool.end(), 2000, () => log.warn('connections are still in use'));
-    },
-  };
-}
-
-/** Runs `work` every `ms`, never two at once, until stopped. */
-export function every(
-  ms: number,
-  work: () => Promise<unknown>,
-  onError: (error: unknown) => void,
-): { stop: () => void } {
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  const tick = () => {
-    work()
-      .catch(onError)
-      .finally(() => {
-        if (!stopped) timer = setTimeout(tick, ms);
-      });
-  };
-  timer = setTimeout(tick, ms);
-  return {
-    stop: () => {
-      stopped = true;
-      clearTimeout(timer);
     },
   };
 }
