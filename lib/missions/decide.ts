@@ -1,0 +1,103 @@
+import { readySteps, strandedSteps } from './dag.ts';
+import { emptyEnd, type SegmentState } from './state.ts';
+import type { Checkpoint, StepEnd, StepRow } from './types.ts';
+
+/** Steps of one mission that run side by side in one worker. */
+export const PARALLEL_STEPS = 8;
+
+/**
+ * What a dead worker had begun: `running` at the time of the claim. A repeatable effect runs again; of the others nobody
+ * knows whether it happened, and only a person can say.
+ */
+export function recoverSteps(state: SegmentState, isIdempotent: (task: string) => boolean): StepEnd[] {
+  const ends: StepEnd[] = [];
+  for (const step of state.steps.filter((candidate) => candidate.state === 'running')) {
+    if (step.effect !== 'outside' || isIdempotent(step.task)) {
+      step.state = 'queued';
+    } else {
+      step.state = 'unknown';
+      ends.push(
+        emptyEnd(
+          step,
+          'unknown',
+          'worker_died',
+          'its worker died while it ran; whether its effect happened is unknown',
+        ),
+      );
+    }
+  }
+  return ends;
+}
+
+/** The next checkpoint, without the mission's own change: what ended, what goes back, what is left out, what starts. */
+export function nextCheckpoint(
+  state: SegmentState,
+  ends: StepEnd[],
+  stopping: boolean,
+): { checkpoint: Checkpoint; begun: StepRow[] } {
+  const checkpoint: Checkpoint = {
+    mission: state.mission.id,
+    epoch: state.mission.epoch,
+    ends,
+    requeues: [],
+    starts: [],
+    change: null,
+  };
+  collectFinished(state, checkpoint);
+  // One statement may not change a step twice: what is requeued here is ended or started by the next.
+  const requeued = new Set(checkpoint.requeues.map((requeue) => requeue.step));
+  if (state.cancelRequested) {
+    for (const step of state.steps.filter(
+      ({ id, state: was }) => (was === 'queued' || was === 'waiting') && !requeued.has(id),
+    )) {
+      step.state = 'cancelled';
+      checkpoint.ends.push(emptyEnd(step, 'cancelled', 'cancelled', 'the mission was cancelled'));
+    }
+  }
+  for (const { step, because } of strandedSteps(state.steps)) {
+    step.state = 'skipped';
+    checkpoint.ends.push(emptyEnd(step, 'skipped', 'need_failed', `its need "${because}" did not succeed`));
+  }
+  const now = performance.now();
+  const may = stopping || state.cancelRequested ? [] : readySteps(state.steps);
+  const begun = may
+    .filter((step) => state.notBefore.get(step.id)! <= now && !requeued.has(step.id))
+    .slice(0, PARALLEL_STEPS - state.inFlight.size);
+  for (const step of begun) {
+    step.state = 'running';
+    step.attempt += 1;
+    checkpoint.starts.push({ step: step.id, attempt: step.attempt });
+  }
+  return { checkpoint, begun };
+}
+
+function collectFinished(state: SegmentState, checkpoint: Checkpoint): void {
+  for (const finish of state.finished.splice(0)) {
+    if ('end' in finish) {
+      const { end, step } = finish;
+      checkpoint.ends.push(end);
+      const output = end.output === null ? null : JSON.parse(end.output);
+      Object.assign(step, {
+        state: end.state,
+        output,
+        error_class: end.error_class,
+        error: end.error,
+        untrusted: end.untrusted,
+      });
+    } else {
+      const { requeue, step } = finish;
+      checkpoint.requeues.push(requeue);
+      Object.assign(step, {
+        state: 'queued',
+        attempt: requeue.attempt,
+        error_class: requeue.error_class,
+        error: requeue.error,
+      });
+      state.notBefore.set(step.id, performance.now() + requeue.delay_ms);
+    }
+  }
+}
+
+export function hasWork({ ends, requeues, starts, change }: Checkpoint): boolean {
+  return ends.length + requeues.length + starts.length > 0 || change !== null;
+}
