@@ -1,5 +1,5 @@
 import { loadConfig } from '../lib/config/index.ts';
-import { createPool, DATABASE } from '../lib/db/index.ts';
+import { createPool, DATABASE, type Pool } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { createLogger } from '../lib/log/index.ts';
 import { POOLS, type PoolName } from '../lib/tasks/types.ts';
@@ -13,7 +13,7 @@ export async function worker(names: string[], { cron }: { cron: boolean }): Prom
   const log = createLogger({ name: 'worker', level: config.logLevel });
   const postgres = await runningPostgres(config);
   const probe = createPool(postgres.urlFor('openclaw_worker', DATABASE), { name: 'worker:probe', max: 1, log });
-  await probe.query('select 1 from ops_tasks limit 1').finally(() => probe.end());
+  const readerRole = await probeDatabase(probe, postgres.origin === 'configured').finally(() => probe.end());
 
   let stop: (reason: string, exitCode: number) => void = () => undefined;
   const stopped = new Promise<{ reason: string; exitCode: number }>((resolve) => {
@@ -29,6 +29,7 @@ export async function worker(names: string[], { cron }: { cron: boolean }): Prom
     log,
     workerUrl: postgres.urlFor('openclaw_worker', DATABASE),
     readerUrl: postgres.urlFor('openclaw_tui', DATABASE),
+    ...(readerRole && { readerRole }),
     pools,
     withCron: cron,
     onFatal: (error) => {
@@ -61,4 +62,14 @@ export async function worker(names: string[], { cron }: { cron: boolean }): Prom
 function poolName(name: string): PoolName {
   if ((POOLS as readonly string[]).includes(name)) return name as PoolName;
   throw new OpenClawError('E_POOL', `there is no pool "${name}"`, { expected: POOLS.join(', '), exitCode: EXIT.usage });
+}
+
+/** That the schema is there, and on a configured server the reading role, where the configured user may take it on. */
+async function probeDatabase(db: Pool, configured: boolean): Promise<string | undefined> {
+  await db.query('select from ops_tasks limit 1');
+  if (!configured) return undefined;
+  const { rowCount } = await db.query(
+    "select from pg_roles where rolname = 'openclaw_tui' and pg_has_role(current_user, oid, 'member')",
+  );
+  return rowCount ? 'openclaw_tui' : undefined;
 }

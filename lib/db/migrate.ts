@@ -30,7 +30,9 @@ export async function migrate(adminUrl: string, { asOwner }: { asOwner: boolean 
     if (asOwner) {
       await client.query(`set role ${OWNER}`);
     }
-    await migrateGraphile(adminUrl, asOwner);
+    await migrateGraphile(adminUrl, asOwner).catch((error: unknown) => {
+      throw asMigrationError(error);
+    });
     return await migrateOurs(client);
   } finally {
     await client.end();

@@ -71,6 +71,8 @@ async function settlePrivate(client: pg.Client, database: string): Promise<void>
     alter database ${name} owner to ${OWNER};
     revoke all on database ${name} from public;
     grant connect on database ${name} to binaryrogue, openclaw_tui, openclaw_backup, openclaw_worker;
+    -- Who owns a schema may drop what is in it, whoever owns that.
+    alter schema public owner to current_user;
     revoke create on schema public from public;
     grant all on schema public to ${OWNER};
     do $$ begin
@@ -100,7 +102,13 @@ async function handOverLogs(client: pg.Client): Promise<void> {
 async function settleConfigured(client: pg.Client, separate: boolean): Promise<void> {
   await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
   await client.query('revoke create on schema public from public').catch(ignoreLackOfRights);
-  if (separate) await client.query(`grant all on schema public to ${OWNER}`).catch(ignoreLackOfRights);
+  if (!separate) return;
+  // The owner makes graphile-worker's schema, for which it needs the right to create in the database.
+  const { rows } = await client.query<{ name: string }>('select current_database() as name');
+  await client.query(`grant all on schema public to ${OWNER}`).catch(ignoreLackOfRights);
+  await client
+    .query(`grant create on database ${client.escapeIdentifier(rows[0]!.name)} to ${OWNER}`)
+    .catch(ignoreLackOfRights);
 }
 
 function ignoreLackOfRights(error: unknown): void {

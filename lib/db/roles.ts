@@ -45,7 +45,7 @@ export async function provisionRoles(
   }
   if (me.superuser || me.createrole) {
     await client.query(`grant ${OWNER} to openclaw_worker`);
-    if (!me.superuser) await client.query(`grant ${OWNER} to current_user`);
+    if (!me.superuser) await client.query(`grant ${OWNER}, openclaw_tui to current_user`);
     for (const role of LOGIN_ROLES) {
       const secret = password(role);
       if (secret) await client.query(`alter role ${role} password ${client.escapeLiteral(secret)}`);

@@ -20,6 +20,8 @@ export interface WorkersOptions {
   log: Logger;
   workerUrl: string;
   readerUrl: string;
+  /** The role to take on there, where the URL is not that role's own. */
+  readerRole?: string;
   pools: readonly PoolName[];
   /** Whether this process plans the schedules; any number may, each run is queued once. */
   withCron: boolean;
@@ -65,7 +67,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     ...shared,
     name: 'read',
     max: 4,
-    settings: { default_transaction_read_only: 'on' },
+    settings: { default_transaction_read_only: 'on', ...(options.readerRole && { role: options.readerRole }) },
   });
   const allPools = [taskPool, leasePool, writerPool, readerPool];
 
@@ -128,7 +130,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
       control.stop();
       await Promise.race([
         Promise.all(allPools.map((pool) => pool.end())),
-        new Promise((resolve) => setTimeout(resolve, 2000)),
+        new Promise((resolve) => setTimeout(resolve, 2000).unref()),
       ]);
     },
   };
