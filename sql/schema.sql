@@ -5,6 +5,15 @@ CREATE SCHEMA public;
 
 COMMENT ON SCHEMA public IS 'standard public schema';
 
+CREATE DOMAIN public.job_attempts AS smallint
+	CONSTRAINT job_attempts_check CHECK (((VALUE >= 1) AND (VALUE <= 100)));
+
+CREATE DOMAIN public.job_idempotency_key AS text
+	CONSTRAINT job_idempotency_key_check CHECK (((length(VALUE) >= 1) AND (length(VALUE) <= 512)));
+
+CREATE DOMAIN public.job_source AS text
+	CONSTRAINT job_source_check CHECK ((VALUE = ANY (ARRAY['sql'::text, 'cli'::text, 'telegram'::text, 'dashboard'::text, 'cron'::text, 'rule'::text, 'agent'::text, 'mission'::text, 'raw'::text])));
+
 CREATE FUNCTION public.add_job(identifier text, payload jsonb DEFAULT '{}'::jsonb, queue_name text DEFAULT NULL::text, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_attempts integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, flags text[] DEFAULT NULL::text[], job_key_mode text DEFAULT 'replace'::text, idempotency_key text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -377,10 +386,91 @@ begin
   if jsonb_typeof(value) = 'number' then
     return case when (value #>> '{}')::numeric between 1 and 604800000 then (value #>> '{}')::numeric::bigint end;
   end if;
-  parts := regexp_match(value #>> '{}', '^\s*(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)\s*$');
+  parts := regexp_match(value #>> '{}', '^[ \t\r\n]*([0-9]{1,9}(?:\.[0-9]{1,3})?)[ \t\r\n]*(ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)[ \t\r\n]*$');
   if parts is null then return null; end if;
   return (parts[1]::numeric * case when parts[2] = 'ms' then 1 when parts[2] like 's%' then 1000 when parts[2] like 'm%' then 60000 when parts[2] like 'h%' then 3600000 else 86400000 end)::bigint;
 end $_$;
+
+CREATE FUNCTION public.end_failed_jobs(specs json, holder text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_nestloop TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare ended integer; ended_ids text; given_back boolean;
+begin
+  with u as (
+    select * from json_to_recordset(specs) u(id bigint, kind text, message text, delay_ms float8, error_class text, state text, started float8, finished float8)),
+  r as (
+    update graphile_worker._private_jobs j set
+      last_error = coalesce(u.message, j.last_error),
+      run_at = case u.kind when 'retry' then now() + u.delay_ms * interval '1 millisecond' else j.run_at end,
+      attempts = case u.kind when 'give_back' then greatest(j.attempts - 1, 0) else j.attempts end,
+      locked_by = null, locked_at = null, updated_at = now()
+    from u where j.id = any (array(select o.id from u o where o.kind <> 'final')) and j.locked_by = holder and u.id = j.id
+    returning j.id, j.job_queue_id, u.kind),
+  d as (
+    delete from graphile_worker._private_jobs j where j.id = any (array(select o.id from u o where o.kind = 'final')) and j.locked_by = holder
+    returning j.id, j.task_id, j.payload, j.priority, j.run_at, j.attempts, j.max_attempts, j.key, j.created_at, j.locked_by, j.job_queue_id),
+  q as (
+    update graphile_worker._private_job_queues set locked_by = null, locked_at = null
+    where id = any (array(select job_queue_id from r union select job_queue_id from d)) and locked_by = holder),
+  h as (
+    insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, started_at, finished_at, worker, error_class, last_error)
+    select d.id, t.identifier, d.payload, u.state, d.priority, d.run_at, d.attempts, d.max_attempts, d.key, d.created_at,
+           to_timestamp(u.started / 1000), to_timestamp(u.finished / 1000), d.locked_by, u.error_class, u.message
+    from d join u on u.id = d.id join graphile_worker._private_tasks t on t.id = d.task_id
+    returning job_id, task, state, error_class, last_error, attempts),
+  e as (
+    insert into ops_agent_events (kind, severity, job, trace_id, mission_id, payload, tags)
+    select 'job.' || h.state, case h.state when 'failed' then 'error' else 'info' end, h.job_id,
+           (select a.trace_id from job_requests a where a.id = h.job_id), (select a.mission_id from job_requests a where a.id = h.job_id),
+           jsonb_build_object('task', h.task, 'error_class', h.error_class, 'error', left(h.last_error, 500), 'attempts', h.attempts), array[h.task]
+    from h),
+  c as (delete from job_cancels where job_id = any (array(select d.id from d)))
+  select (select count(*) from r) + (select count(*) from d), (select string_agg(d.id::text, ',') from d), exists (select from r where r.kind = 'give_back')
+    into ended, ended_ids, given_back;
+  if ended_ids is not null then
+    perform pg_notify('job:ended', case when length(ended_ids) < 8000 then ended_ids else '' end);
+  end if;
+  if given_back then
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));
+  end if;
+  return ended;
+end $$;
+
+COMMENT ON FUNCTION public.end_failed_jobs(specs json, holder text) IS 'Releases or ends the jobs that the holder still holds, by an array of {id, kind: retry | final | give_back, message, delay_ms, error_class, state, started, finished}; returns how many. The database''s clock decides when a retry is due.';
+
+CREATE FUNCTION public.end_succeeded_jobs(ids bigint[], results text[], starts double precision[], ends double precision[], holder text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_nestloop TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare ended integer; ended_ids text;
+begin
+  with d as (
+    delete from graphile_worker._private_jobs j where j.id = any (ids) and j.locked_by = holder
+    returning j.id, j.task_id, j.payload, j.priority, j.run_at, j.attempts, j.max_attempts, j.key, j.created_at, j.locked_by, j.job_queue_id),
+  q as (
+    update graphile_worker._private_job_queues set locked_by = null, locked_at = null
+    where id = any (array(select job_queue_id from d where job_queue_id is not null)) and locked_by = holder),
+  h as (
+    insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, started_at, finished_at, worker, result)
+    select d.id, t.identifier, d.payload, 'succeeded', d.priority, d.run_at, d.attempts, d.max_attempts, d.key, d.created_at,
+           to_timestamp(u.started / 1000), to_timestamp(u.finished / 1000), d.locked_by, u.result::json
+    from d join unnest(ids, results, starts, ends) u(id, result, started, finished) on u.id = d.id
+    join graphile_worker._private_tasks t on t.id = d.task_id)
+  select count(*), string_agg(d.id::text, ',') into ended, ended_ids from d;
+  if ended > 0 then
+    perform pg_notify('job:ended', case when length(ended_ids) < 8000 then ended_ids else '' end);
+  end if;
+  return ended;
+end $$;
+
+COMMENT ON FUNCTION public.end_succeeded_jobs(ids bigint[], results text[], starts double precision[], ends double precision[], holder text) IS 'Ends the jobs that the holder still holds as succeeded, with their results (JSON text) and times (epoch ms); returns how many.';
 
 CREATE FUNCTION public.ensure_job(mission bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -412,7 +502,7 @@ end $$;
 COMMENT ON FUNCTION public.ensure_job(mission bigint) IS 'Gives a mission its one job if it has none; returns the job''s id, or null when the mission has ended or is paused.';
 
 CREATE FUNCTION public.json_to_jsonb_lossy(value json) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
@@ -539,7 +629,7 @@ CREATE FUNCTION public.plan_faults(plan jsonb) RETURNS TABLE(at text, message te
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $_$
 declare step jsonb; step_name text; position integer := 0; seen text[] := '{}'; task ops_tasks; fault record; field jsonb; reference record; referenced text; names text[];
-  closure jsonb := '{}'; grew boolean; needed text; plan_keys constant text[] := array['kind', 'title', 'description', 'input', 'steps', 'output'];
+  closure jsonb; needed text; plan_keys constant text[] := array['kind', 'title', 'description', 'input', 'steps', 'output'];
   step_keys constant text[] := array['name', 'task', 'payload', 'needs', 'retries', 'timeout'];
 begin
   if plan is null or jsonb_typeof(plan) <> 'object' then
@@ -551,7 +641,7 @@ begin
     return;
   end if;
   return query select 'plan', format('unknown key "%s"; known keys are %s', k, array_to_string(plan_keys, ', ')) from jsonb_object_keys(plan) k where k <> all (plan_keys);
-  if coalesce(plan ->> 'kind', '') !~ '^[a-z][a-z0-9_]{0,62}$' then
+  if jsonb_typeof(plan -> 'kind') is distinct from 'string' or plan ->> 'kind' !~ '^[a-z][a-z0-9_]{0,62}$' then
     return query select 'kind', format('is %s, expected a name like host_report (a-z, 0-9, _)', coalesce((plan -> 'kind')::text, 'missing'));
   end if;
   if plan ? 'title' and (jsonb_typeof(plan -> 'title') <> 'string' or length(plan ->> 'title') not between 1 and 200) then
@@ -572,26 +662,19 @@ begin
     return query select 'steps', format('has %s steps, at most 200 are taken', jsonb_array_length(plan -> 'steps'));
     return;
   end if;
-  select array_agg(s ->> 'name') into names from jsonb_array_elements(plan -> 'steps') s where jsonb_typeof(s) = 'object';
+  select array_agg(s ->> 'name') into names from jsonb_array_elements(plan -> 'steps') s where s ->> 'name' is not null;
   names := coalesce(names, '{}');
 
-  -- What each step may read: its needs and theirs, to a fixed point.
-  for step in select * from jsonb_array_elements(plan -> 'steps') loop
-    if jsonb_typeof(step) = 'object' and step ->> 'name' is not null and jsonb_typeof(coalesce(step -> 'needs', '[]')) = 'array' then
-      closure := closure || jsonb_build_object(step ->> 'name', coalesce(step -> 'needs', '[]'));
-    end if;
-  end loop;
-  loop
-    grew := false;
-    for step_name in select * from jsonb_object_keys(closure) loop
-      for needed in select distinct further from jsonb_array_elements_text(closure -> step_name) direct, jsonb_array_elements_text(coalesce(closure -> direct, '[]')) further
-                    where not closure -> step_name ? further loop
-        closure := jsonb_set(closure, array[step_name], (closure -> step_name) || to_jsonb(needed));
-        grew := true;
-      end loop;
-    end loop;
-    exit when not grew;
-  end loop;
+  -- What each step may read: its needs and theirs.
+  with recursive direct as (
+    select distinct s ->> 'name' as name, n as need
+    from jsonb_array_elements(plan -> 'steps') s, jsonb_array_elements_text(case when jsonb_typeof(s -> 'needs') = 'array' then s -> 'needs' else '[]' end) n
+    where s ->> 'name' is not null and n is not null),
+  reached as (
+    select name, need from direct
+    union
+    select r.name, d.need from reached r join direct d on d.name = r.need)
+  select coalesce(jsonb_object_agg(r.name, r.needs), '{}') into closure from (select name, jsonb_agg(need) as needs from reached group by name) r;
 
   for step in select * from jsonb_array_elements(plan -> 'steps') loop
     at := format('steps[%s]', position);
@@ -603,7 +686,7 @@ begin
     step_name := step ->> 'name';
     at := at || coalesce(' ' || step_name, '');
     for message in select format('unknown key "%s"; known keys are %s', k, array_to_string(step_keys, ', ')) from jsonb_object_keys(step) k where k <> all (step_keys) loop return next; end loop;
-    if coalesce(step_name, '') !~ '^[a-z][a-z0-9_]{0,62}$' then
+    if jsonb_typeof(step -> 'name') is distinct from 'string' or step_name !~ '^[a-z][a-z0-9_]{0,62}$' then
       message := format('name is %s, expected a name like fetch_page (a-z, 0-9, _)', coalesce((step -> 'name')::text, 'missing')); return next;
     elsif step_name = any (seen) then
       message := 'the name is used twice'; return next;
@@ -612,14 +695,16 @@ begin
     if step ? 'retries' and (jsonb_typeof(step -> 'retries') <> 'number' or (step ->> 'retries')::numeric not between 0 and 99 or (step ->> 'retries')::numeric % 1 <> 0) then
       message := format('retries is %s, expected a whole number from 0 to 99', step -> 'retries'); return next;
     end if;
-    if step ? 'timeout' and duration_ms(step -> 'timeout') is null then
-      message := format('timeout is %s, expected ms or a text like "30 s"', step -> 'timeout'); return next;
+    if step ? 'timeout' and coalesce(duration_ms(step -> 'timeout'), 0) not between 1 and 604800000 then
+      message := format('timeout is %s, expected ms or a text like "30 s", at most 7 days', step -> 'timeout'); return next;
     end if;
     if jsonb_typeof(coalesce(step -> 'needs', '[]')) <> 'array' then
       message := format('needs is a JSON %s, expected an array of step names', jsonb_typeof(step -> 'needs')); return next;
     else
       for needed in select * from jsonb_array_elements_text(coalesce(step -> 'needs', '[]')) loop
-        if needed <> all (names) then
+        if needed is null then
+          message := 'needs holds a JSON null, expected step names'; return next;
+        elsif needed <> all (names) then
           message := format('needs "%s", which is no step of this plan', needed); return next;
         end if;
       end loop;
@@ -769,7 +854,7 @@ CREATE FUNCTION public.raise_no_delete() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-  if current_setting('openclaw.retention', true) = 'on' then return null; end if;
+  if tg_op = 'DELETE' and current_setting('openclaw.retention', true) = 'on' then return null; end if;
   raise exception using errcode = 'OC010', message = format('%s on %I is refused: history is kept', lower(tg_op), tg_table_name),
     hint = 'cancel_mission(id) ends a mission; old ones leave by retention';
 end $$;
@@ -794,8 +879,8 @@ begin
 end $$;
 
 CREATE FUNCTION public.readable_json(value json) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (value IS NULL) THEN NULL::jsonb WHEN ((value)::text ~ '\\u(0000|[dD][89a-fA-F])'::text) THEN public.json_to_jsonb_lossy(value) ELSE (value)::jsonb END;
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN (value IS NULL) THEN NULL::jsonb WHEN ((octet_length((value)::text) > 8192) OR ((value)::text ~ '\\u(0000|[dD][89a-fA-F])|[0-9][eE][-+]?[0-9]{3}'::text)) THEN public.json_to_jsonb_lossy(value) ELSE (value)::jsonb END;
 
 COMMENT ON FUNCTION public.readable_json(value json) IS 'jsonb of any json, for views: what jsonb cannot hold is dropped instead of raising.';
 
@@ -1154,18 +1239,15 @@ CREATE TABLE public.job_requests (
     task text NOT NULL,
     payload jsonb,
     run_at timestamp with time zone,
-    max_attempts smallint,
+    max_attempts public.job_attempts,
     priority smallint,
     job_key text,
-    idempotency_key text,
-    source text DEFAULT public.current_source() NOT NULL,
+    idempotency_key public.job_idempotency_key,
+    source public.job_source DEFAULT public.current_source() NOT NULL,
     actor text DEFAULT public.current_actor() NOT NULL,
     mission_id bigint,
     trace_id uuid DEFAULT public.current_trace() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT job_requests_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 512))),
-    CONSTRAINT job_requests_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),
-    CONSTRAINT job_requests_source_check CHECK ((source = ANY (ARRAY['sql'::text, 'cli'::text, 'telegram'::text, 'dashboard'::text, 'cron'::text, 'rule'::text, 'agent'::text, 'mission'::text, 'raw'::text])))
+    created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 COMMENT ON TABLE public.job_requests IS 'Who asked for which job, when and why. Insert-only; a statement trigger queues what is inserted. Its ids are graphile-worker''s, so that plain add_job never collides.';
@@ -1482,8 +1564,8 @@ CREATE VIEW public.task_queue AS
     h.attempts,
     h.max_attempts,
     h.job_key,
-    r.idempotency_key,
-    COALESCE(r.source,
+    (r.idempotency_key)::text AS idempotency_key,
+    COALESCE((r.source)::text,
         CASE
             WHEN ((h.payload)::text ~~ '%"_cron":%'::text) THEN 'cron'::text
             ELSE 'raw'::text
@@ -1521,8 +1603,8 @@ UNION ALL
     j.attempts,
     j.max_attempts,
     j.key AS job_key,
-    r.idempotency_key,
-    COALESCE(r.source,
+    (r.idempotency_key)::text AS idempotency_key,
+    COALESCE((r.source)::text,
         CASE
             WHEN ((j.payload)::text ~~ '%"_cron":%'::text) THEN 'cron'::text
             ELSE 'raw'::text
@@ -1664,12 +1746,12 @@ CREATE RULE task_queue_insert AS
     COALESCE(job_requests.priority, (0)::smallint) AS "coalesce",
     COALESCE(job_requests.run_at, now()) AS "coalesce",
     (0)::smallint AS int2,
-    COALESCE(job_requests.max_attempts, ( SELECT t.max_attempts
+    COALESCE((job_requests.max_attempts)::smallint, ( SELECT t.max_attempts
            FROM public.ops_tasks t
           WHERE (t.identifier = job_requests.task))) AS "coalesce",
     job_requests.job_key,
-    job_requests.idempotency_key,
-    job_requests.source,
+    (job_requests.idempotency_key)::text AS idempotency_key,
+    (job_requests.source)::text AS source,
     job_requests.actor,
     job_requests.mission_id,
     job_requests.trace_id,
@@ -1716,9 +1798,6 @@ ALTER TABLE ONLY public.ops_mission_steps
     ADD CONSTRAINT ops_mission_steps_mission_id_fkey FOREIGN KEY (mission_id) REFERENCES public.ops_missions(id);
 
 GRANT ALL ON SCHEMA public TO openclaw_owner;
-GRANT USAGE ON SCHEMA public TO binaryrogue;
-GRANT USAGE ON SCHEMA public TO openclaw_tui;
-GRANT USAGE ON SCHEMA public TO openclaw_backup;
 
 REVOKE ALL ON FUNCTION public.add_job(identifier text, payload jsonb, queue_name text, run_at timestamp with time zone, max_attempts integer, job_key text, priority integer, flags text[], job_key_mode text, idempotency_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_job(identifier text, payload jsonb, queue_name text, run_at timestamp with time zone, max_attempts integer, job_key text, priority integer, flags text[], job_key_mode text, idempotency_key text) TO binaryrogue;
@@ -1742,6 +1821,10 @@ REVOKE ALL ON FUNCTION public.check_mission_state() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.check_proposal_state() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.check_step_state() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.end_failed_jobs(specs json, holder text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.end_succeeded_jobs(ids bigint[], results text[], starts double precision[], ends double precision[], holder text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.ensure_job(mission bigint) FROM PUBLIC;
 
@@ -1806,6 +1889,7 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.agent_heartbeats TO openclaw_owner;
 
 GRANT SELECT ON TABLE public.checkpoints TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.clock_override TO PUBLIC;
 GRANT SELECT ON TABLE public.clock_override TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_cancels TO openclaw_tui;

@@ -66,7 +66,10 @@ export const jobActions: readonly Action[] = [
         ],
       );
       const id = rows[0]!.id;
-      await context.db.query("select record_act('run', $1, null, jsonb_build_object('state', 'queued', 'task', $2::text))", [`j${id}`, args[0]]);
+      await context.db.query(
+        "select record_act('run', $1, null, jsonb_build_object('state', 'queued', 'task', $2::text))",
+        [`j${id}`, args[0]],
+      );
       if (!options.wait) return { json: { job: `j${id}`, state: 'queued' }, text: `queued j${id}` };
       return waitForJob(context, id, durationMs(String(options.timeout)));
     },

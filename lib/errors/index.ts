@@ -51,8 +51,12 @@ export class OpenClawError extends Error {
 
 /** The message of whatever was thrown; never empty. */
 export function messageOf(error: unknown): string {
-  if (error instanceof Error) return error.message || error.name;
-  return String(error) || 'unknown error';
+  try {
+    return String(error instanceof Error ? error.message || error.name : error) || 'unknown error';
+  } catch {
+    // No text, whatever is tried: an object without a prototype, say.
+    return 'unknown error';
+  }
 }
 
 /** The value in `candidates` nearest to `given`, if it is near enough to be a typing error (Levenshtein distance, at most a third of the word). */

@@ -5,40 +5,96 @@ import type { Database, RunFacts, TaskRuntime } from './runtime.ts';
 import type { AddJob, TaskContext } from './types.ts';
 
 /** What stands behind a context: the task `mission` runs other tasks by it, under the lease of its own pool. */
-export const contextOrigins = new WeakMap<TaskContext, { runtime: TaskRuntime; facts: RunFacts }>();
+export const contextOrigins = {
+  get: (context: TaskContext) => (context instanceof RunContext ? context.origin() : undefined),
+};
 
-/** What a task gets beside its payload. Nothing in here costs a query until it is used. */
-export function createContext(runtime: TaskRuntime, facts: RunFacts, signal: AbortSignal): TaskContext {
-  const { db } = runtime;
-  const log = runtime.log.child({
-    task: facts.task,
-    job: `j${facts.jobId}`,
-    ...(facts.missionId && { mission: `m${facts.missionId}`, step: facts.stepName }),
-  });
-  const context: TaskContext = {
-    job: {
-      id: facts.jobId,
-      task: facts.task,
-      attempt: facts.attempt,
-      maxAttempts: facts.maxAttempts,
-      traceId: facts.traceId,
-      missionId: facts.missionId,
-      stepName: facts.stepName,
-      idempotencyKey: facts.idempotencyKey,
-    },
-    log,
-    config: runtime.config,
-    signal,
-    query: db.query,
-    transaction: db.transaction,
-    queryReadOnly: (text, values = [], { timeoutMs = 10_000 } = {}) =>
-      queryReadOnly(runtime.reader, text, values, timeoutMs),
-    addJob: addJobOf(db, facts),
-    progress: progressOf(db, facts, (error) => log.warn({ err: error }, 'progress was not stored')),
-    step: stepOf(db, facts),
-  };
-  contextOrigins.set(context, { runtime, facts });
-  return context;
+/**
+ * What a task gets beside its payload. Nothing in here costs a query until it is used, and hardly anything is made before
+ * that: most of it would be thrown away by a short job, and cost it more than its own work.
+ *
+ * @param signal the run's signal, or how to make it.
+ */
+export function createContext(
+  runtime: TaskRuntime,
+  facts: RunFacts,
+  signal: AbortSignal | (() => AbortSignal),
+): TaskContext {
+  return new RunContext(runtime, facts, signal);
+}
+
+/** Its members are read one by one (`{ step, log }` is one way), and each function works by itself. */
+class RunContext implements TaskContext {
+  readonly #runtime: TaskRuntime;
+  readonly #facts: RunFacts;
+  readonly #signal: AbortSignal | (() => AbortSignal);
+  #log: TaskContext['log'] | undefined;
+  #progress: TaskContext['progress'] | undefined;
+  #step: TaskContext['step'] | undefined;
+
+  constructor(runtime: TaskRuntime, facts: RunFacts, signal: AbortSignal | (() => AbortSignal)) {
+    this.#runtime = runtime;
+    this.#facts = facts;
+    this.#signal = signal;
+  }
+
+  origin() {
+    return { runtime: this.#runtime, facts: this.#facts };
+  }
+
+  get job(): TaskContext['job'] {
+    const { jobId: id, task, attempt, maxAttempts, traceId, missionId, stepName, idempotencyKey } = this.#facts;
+    return { id, task, attempt, maxAttempts, traceId, missionId, stepName, idempotencyKey };
+  }
+
+  get log() {
+    const { task, jobId, missionId, stepName } = this.#facts;
+    this.#log ??= this.#runtime.log.child({
+      task,
+      job: `j${jobId}`,
+      ...(missionId && { mission: `m${missionId}`, step: stepName }),
+    });
+    return this.#log;
+  }
+
+  get config() {
+    return this.#runtime.config;
+  }
+
+  get signal() {
+    return typeof this.#signal === 'function' ? this.#signal() : this.#signal;
+  }
+
+  get query() {
+    return this.#runtime.db.query;
+  }
+
+  get transaction() {
+    return this.#runtime.db.transaction;
+  }
+
+  get queryReadOnly(): TaskContext['queryReadOnly'] {
+    const { reader } = this.#runtime;
+    return (text, values = [], { timeoutMs = 10_000 } = {}) => queryReadOnly(reader, text, values, timeoutMs);
+  }
+
+  get addJob() {
+    return addJobOf(this.#runtime.db, this.#facts);
+  }
+
+  // One a run: it remembers when it last wrote.
+  get progress() {
+    this.#progress ??= progressOf(this.#runtime.db, this.#facts, (error) =>
+      this.log.warn({ err: error }, 'progress was not stored'),
+    );
+    return this.#progress;
+  }
+
+  // One a run: it remembers the names.
+  get step() {
+    this.#step ??= stepOf(this.#runtime.db, this.#facts);
+    return this.#step;
+  }
 }
 
 async function queryReadOnly(reader: Database, text: string, values: unknown[], timeoutMs: number) {

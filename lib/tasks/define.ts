@@ -1,8 +1,8 @@
 import type { JobHelpers, Task } from 'graphile-worker';
 import { z } from 'zod';
-import { OpenClawError } from '../errors/index.ts';
+import { EXIT, OpenClawError } from '../errors/index.ts';
 import { type Duration, durationMs } from './duration.ts';
-import type { Effect, PoolName, TaskContext, TaskDefinition } from './types.ts';
+import { EFFECTS, type Effect, POOLS, type PoolName, type TaskContext, type TaskDefinition } from './types.ts';
 
 /** An error that a retry cannot mend: the job fails for good at once. */
 export class PermanentError extends OpenClawError {
@@ -39,6 +39,9 @@ export type DefinedTask<Payload = unknown> = Task & {
   readonly payload?: Payload;
 };
 
+/** A timer of Node counts to 2^31 ms; beyond it fires at once. */
+const TIMEOUT_LIMIT_MS = 604_800_000;
+
 const DEFAULTS = { pool: 'missions', retries: 3, timeout: '5 m' } as const;
 
 /**
@@ -52,26 +55,30 @@ export function defineTask<Schema extends z.ZodType>(
 ): DefinedTask<z.input<Schema>> {
   const retries = options.retries ?? DEFAULTS.retries;
   const { initial = '1 s', factor = 2, max = '5 m' } = options.backoff ?? {};
-  if (!Number.isInteger(retries) || retries < 0 || retries > 99) {
-    throw new OpenClawError('E_TASK_DEFINITION', `retries of task "${options.title}" is out of range`, {
-      value: retries,
-      expected: 'a whole number from 0 to 99',
-    });
-  }
-  if (!(factor >= 1)) {
-    throw new OpenClawError('E_TASK_DEFINITION', `backoff.factor of task "${options.title}" is out of range`, {
-      value: factor,
-      expected: 'a number of 1 or more',
-    });
-  }
+  const timeoutMs = Math.round(durationMs(options.timeout ?? DEFAULTS.timeout));
+  const pool = options.pool ?? DEFAULTS.pool;
+  // Types hold nobody who writes JavaScript, and one faulty row would keep every task from being registered.
+  const expect = (holds: boolean, option: string, value: unknown, expected: string) => {
+    if (holds) return;
+    const said = `${option} of task "${options.title}" is ${value}, expected ${expected}`;
+    throw new OpenClawError('E_TASK_DEFINITION', said, { exitCode: EXIT.config });
+  };
+  expect(typeof options.title === 'string' && options.title !== '', 'title', options.title, 'a text');
+  expect(options.payload instanceof z.ZodType, 'payload', typeof options.payload, 'z.object({...})');
+  expect(EFFECTS.includes(options.effect), 'effect', options.effect, EFFECTS.join(', '));
+  expect(POOLS.includes(pool), 'pool', pool, POOLS.join(', '));
+  expect(Number.isInteger(retries) && retries >= 0 && retries <= 99, 'retries', retries, 'a whole number from 0 to 99');
+  expect(factor >= 1, 'backoff.factor', factor, 'a number of 1 or more');
+  expect(timeoutMs >= 1 && timeoutMs <= TIMEOUT_LIMIT_MS, 'timeout', options.timeout, '1 ms to 7 days');
+  expect(typeof run === 'function', 'the second argument', typeof run, 'async (payload, context) => ...');
   const definition: TaskDefinition = {
     title: options.title,
-    pool: options.pool ?? DEFAULTS.pool,
+    pool,
     effect: options.effect,
     idempotent: options.idempotent ?? false,
     untrusted: options.untrusted ?? false,
     maxAttempts: retries + 1,
-    timeoutMs: Math.max(1, Math.round(durationMs(options.timeout ?? DEFAULTS.timeout))),
+    timeoutMs,
     backoff: { initialMs: durationMs(initial), factor, maxMs: durationMs(max) },
     payloadSchema: schemaOf(options.title, options.payload),
     parse: (payload) => parsePayload(options.payload, payload),
@@ -99,7 +106,8 @@ function schemaOf(title: string, schema: z.ZodType): Record<string, unknown> {
   return json;
 }
 
-function parsePayload(schema: z.ZodType, payload: unknown): unknown {
+/** @throws PermanentError (E_PAYLOAD) naming every fault: the same payload fits no better the next time. */
+export function parsePayload(schema: z.ZodType, payload: unknown): unknown {
   const parsed = schema.safeParse(payload);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'payload'}: ${issue.message}`);

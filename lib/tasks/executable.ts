@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { z } from 'zod';
-import { PermanentError } from './define.ts';
+import { PermanentError, parsePayload } from './define.ts';
 import type { TaskContext, TaskDefinition } from './types.ts';
 
 const OUTPUT_LIMIT_BYTES = 65_536;
@@ -25,7 +25,7 @@ export function executableTask(file: string, title: string): TaskDefinition {
     timeoutMs: 600_000,
     backoff: { initialMs: 1000, factor: 2, maxMs: 300_000 },
     payloadSchema: { type: 'object', additionalProperties: {} },
-    parse: (payload) => schema.parse(payload),
+    parse: (payload) => parsePayload(schema, payload),
     retryable: () => true,
     run: (payload: Record<string, unknown>, context: TaskContext) => runProgram(file, payload, context),
   };
@@ -90,6 +90,8 @@ function runProgram(
     child.once('close', (code, killedBy) => {
       signal.removeEventListener('abort', onAbort);
       clearTimeout(killTimer);
+      // Whoever is left of its group: what ignored the signal, or was left in the background.
+      killGroup('SIGKILL');
       if (errors) log.info({ stderr: errors }, 'standard error of the program');
       if (signal.aborted) return reject(signal.reason);
       if (code === 0) return resolve(resultOf(Buffer.concat(output).toString('utf8'), size));

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import type { Task } from 'graphile-worker';
 import { z } from 'zod';
 import { messageOf } from '../errors/index.ts';
-import { DEFINITION, type DefinedTask } from './define.ts';
+import { DEFINITION, type DefinedTask, parsePayload } from './define.ts';
 import { executableTask } from './executable.ts';
 import type { LoadedTask, TaskDefinition } from './types.ts';
 
@@ -38,7 +38,7 @@ export async function loadTasks(folders: readonly string[]): Promise<TaskRegistr
       if (identifier === undefined) {
         faults.push({
           file,
-          message: 'the name is no task identifier: letters, digits, _ and - only, then one ending',
+          message: 'the name is no task identifier: at most 128 letters, digits, _ and -, then one ending',
         });
         continue;
       }
@@ -95,7 +95,8 @@ function identifierOf(folder: string, file: string): string | undefined {
   const parts = path.relative(folder, file).split(path.sep);
   const name = NAME.exec(parts.pop() ?? '');
   if (!name || parts.some((part) => !/^[A-Za-z0-9_-]+$/.test(part))) return undefined;
-  return [...parts, name[1]].join('/');
+  const identifier = [...parts, name[1]].join('/');
+  return identifier.length <= 128 ? identifier : undefined;
 }
 
 async function loadFile(file: string, identifier: string): Promise<TaskDefinition> {
@@ -132,7 +133,7 @@ function plainTask(task: Task, identifier: string): TaskDefinition {
     timeoutMs: 300_000,
     backoff: { initialMs: 1000, factor: 2, maxMs: 300_000 },
     payloadSchema: { type: 'object', additionalProperties: {} },
-    parse: (payload) => schema.parse(payload),
+    parse: (payload) => parsePayload(schema, payload),
     retryable: () => true,
     run: async (payload: unknown, context) => {
       const { helpersOf } = await import('./stock.ts');

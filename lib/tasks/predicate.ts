@@ -9,15 +9,16 @@ export interface PayloadField {
 
 type JsonSchema = Record<string, unknown>;
 
+/** What jsonb cannot hold is no key of a payload that was taken. */
+const NUL = String.fromCharCode(0);
+
 /** The top level of a task's JSON Schema. Finer rules are left to the start of the job. */
 export function payloadFields(schema: TaskDefinition['payloadSchema']): PayloadField[] {
   const properties = (schema.properties ?? {}) as Record<string, JsonSchema>;
   const required = new Set((schema.required ?? []) as string[]);
-  return Object.entries(properties).map(([key, property]) => ({
-    key,
-    required: required.has(key),
-    types: typesOf(property),
-  }));
+  return Object.entries(properties)
+    .filter(([key]) => key.isWellFormed() && !key.includes(NUL))
+    .map(([key, property]) => ({ key, required: required.has(key), types: typesOf(property) }));
 }
 
 function typesOf(schema: JsonSchema): string[] {

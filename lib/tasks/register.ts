@@ -1,5 +1,6 @@
 import os from 'node:os';
 import type { Queryable } from '../db/index.ts';
+import { toJson } from '../log/index.ts';
 import { payloadFields, payloadPredicate } from './predicate.ts';
 import type { LoadedTask } from './types.ts';
 
@@ -45,6 +46,6 @@ export async function registerTasks(db: Queryable, tasks: Iterable<LoadedTask>, 
      where (t.title, t.pool, t.effect, t.idempotent, t.untrusted, t.max_attempts, t.timeout_ms, t.backoff, t.payload_schema, t.payload_predicate::text, t.file, t.content_hash, t.registered_by, t.retired_at)
        is distinct from (excluded.title, excluded.pool, excluded.effect, excluded.idempotent, excluded.untrusted, excluded.max_attempts, excluded.timeout_ms, excluded.backoff,
          excluded.payload_schema, excluded.payload_predicate::text, excluded.file, excluded.content_hash, excluded.registered_by, null::timestamptz)`,
-    [JSON.stringify(rows), registeredBy],
+    [toJson(rows), registeredBy],
   );
 }

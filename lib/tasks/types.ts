@@ -6,7 +6,8 @@ export const POOLS = ['missions', 'reactions', 'learning', 'upkeep'] as const;
 export type PoolName = (typeof POOLS)[number];
 
 /** What a run changes: nothing, this system, or the world outside (at least once; a machine that asks for it needs approval). */
-export type Effect = 'read' | 'write' | 'outside';
+export const EFFECTS = ['read', 'write', 'outside'] as const;
+export type Effect = (typeof EFFECTS)[number];
 
 export interface Backoff {
   initialMs: number;

@@ -18,10 +18,12 @@ set search_path = public, pg_catalog, pg_temp
 as $$ select coalesce((select at from clock_override), now()) $$;
 comment on function clock_now() is 'The one clock: leases, wake-ups, quotas (UTC days) and retention use it.';
 
--- A payload is `json`, so graphile-worker accepts \u0000 and lone surrogates that `jsonb` refuses. A view that casts would
--- then be unreadable because of one row, so views and ledgers read through this function, which never raises.
+-- A payload is `json`, so graphile-worker accepts what `jsonb` refuses: \u0000, lone surrogates, a number like 1e400000, and
+-- what is nested so deeply that the stack ends. A view that casts would then be unreadable because of one row, so views
+-- and ledgers read through this function, which never raises.
+-- Not parallel safe, and so no query over them is: a parallel worker may not begin the subtransaction of an exception block.
 create function json_to_jsonb_lossy(value json) returns jsonb
-language plpgsql immutable parallel safe
+language plpgsql immutable parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -35,9 +37,9 @@ exception when others then
 end $$;
 
 create function readable_json(value json) returns jsonb
-language sql immutable parallel safe
+language sql immutable parallel unsafe
 return case when value is null then null
-            when value::text ~ '\\u(0000|[dD][89a-fA-F])' then json_to_jsonb_lossy(value)
+            when octet_length(value::text) > 8192 or value::text ~ '\\u(0000|[dD][89a-fA-F])|[0-9][eE][-+]?[0-9]{3}' then json_to_jsonb_lossy(value)
             else value::jsonb end;
 comment on function readable_json(json) is 'jsonb of any json, for views: what jsonb cannot hold is dropped instead of raising.';
 

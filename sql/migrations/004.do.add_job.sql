@@ -34,7 +34,7 @@ begin
         select g.id, add_job.payload::json, coalesce(add_job.run_at, now()), coalesce(add_job.max_attempts, t.max_attempts), coalesce(add_job.priority, 0)
         from ops_tasks t join graphile_worker._private_tasks g on g.identifier = t.identifier
         where t.identifier = add_job.identifier and t.retired_at is null and add_job.payload @@ t.payload_predicate
-          and (pg_column_size(add_job.payload) <= 8192 or octet_length(add_job.payload::text) <= 65536)
+          and (pg_column_size(add_job.payload) <= 250 or octet_length(add_job.payload::text) <= 65536)
           and (trusted or task_allowed(t))
         returning id)
     insert into job_requests (id, task, run_at, max_attempts, priority)
@@ -49,6 +49,15 @@ begin
     return new_id;
   end if;
 
+  if length(idempotency_key) not between 1 and 512 then
+    perform refuse('OC009', format('idempotency_key has %s characters, expected 1 to 512', length(idempotency_key)), 'a hash of what makes the job the same is short enough');
+  end if;
+  if length(job_key) not between 1 and 512 then
+    perform refuse('OC009', format('job_key has %s characters, expected 1 to 512', length(job_key)), 'a hash of what makes the job the same is short enough');
+  end if;
+  if coalesce(job_key_mode, '') not in ('replace', 'preserve_run_at', 'unsafe_dedupe') then
+    perform refuse('OC009', format('job_key_mode is "%s", expected replace, preserve_run_at or unsafe_dedupe', job_key_mode), 'leave it out for replace');
+  end if;
   if idempotency_key is not null then
     -- Callers of one key take turns, so that the second sees the first's row.
     perform pg_advisory_xact_lock(hashtextextended('job:' || idempotency_key, 0));

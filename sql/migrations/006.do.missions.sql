@@ -164,7 +164,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if current_setting('openclaw.retention', true) = 'on' then return null; end if;
+  if tg_op = 'DELETE' and current_setting('openclaw.retention', true) = 'on' then return null; end if;
   raise exception using errcode = 'OC010', message = format('%s on %I is refused: history is kept', lower(tg_op), tg_table_name),
     hint = 'cancel_mission(id) ends a mission; old ones leave by retention';
 end $$;

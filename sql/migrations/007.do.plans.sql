@@ -10,7 +10,7 @@ begin
   if jsonb_typeof(value) = 'number' then
     return case when (value #>> '{}')::numeric between 1 and 604800000 then (value #>> '{}')::numeric::bigint end;
   end if;
-  parts := regexp_match(value #>> '{}', '^\s*(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)\s*$');
+  parts := regexp_match(value #>> '{}', '^[ \t\r\n]*([0-9]{1,9}(?:\.[0-9]{1,3})?)[ \t\r\n]*(ms|s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)[ \t\r\n]*$');
   if parts is null then return null; end if;
   return (parts[1]::numeric * case when parts[2] = 'ms' then 1 when parts[2] like 's%' then 1000 when parts[2] like 'm%' then 60000 when parts[2] like 'h%' then 3600000 else 86400000 end)::bigint;
 end $$;
@@ -85,7 +85,7 @@ language plpgsql stable
 set search_path = public, pg_catalog, pg_temp
 as $$
 declare step jsonb; step_name text; position integer := 0; seen text[] := '{}'; task ops_tasks; fault record; field jsonb; reference record; referenced text; names text[];
-  closure jsonb := '{}'; grew boolean; needed text; plan_keys constant text[] := array['kind', 'title', 'description', 'input', 'steps', 'output'];
+  closure jsonb; needed text; plan_keys constant text[] := array['kind', 'title', 'description', 'input', 'steps', 'output'];
   step_keys constant text[] := array['name', 'task', 'payload', 'needs', 'retries', 'timeout'];
 begin
   if plan is null or jsonb_typeof(plan) <> 'object' then
@@ -97,7 +97,7 @@ begin
     return;
   end if;
   return query select 'plan', format('unknown key "%s"; known keys are %s', k, array_to_string(plan_keys, ', ')) from jsonb_object_keys(plan) k where k <> all (plan_keys);
-  if coalesce(plan ->> 'kind', '') !~ '^[a-z][a-z0-9_]{0,62}$' then
+  if jsonb_typeof(plan -> 'kind') is distinct from 'string' or plan ->> 'kind' !~ '^[a-z][a-z0-9_]{0,62}$' then
     return query select 'kind', format('is %s, expected a name like host_report (a-z, 0-9, _)', coalesce((plan -> 'kind')::text, 'missing'));
   end if;
   if plan ? 'title' and (jsonb_typeof(plan -> 'title') <> 'string' or length(plan ->> 'title') not between 1 and 200) then
@@ -118,26 +118,19 @@ begin
     return query select 'steps', format('has %s steps, at most 200 are taken', jsonb_array_length(plan -> 'steps'));
     return;
   end if;
-  select array_agg(s ->> 'name') into names from jsonb_array_elements(plan -> 'steps') s where jsonb_typeof(s) = 'object';
+  select array_agg(s ->> 'name') into names from jsonb_array_elements(plan -> 'steps') s where s ->> 'name' is not null;
   names := coalesce(names, '{}');
 
-  -- What each step may read: its needs and theirs, to a fixed point.
-  for step in select * from jsonb_array_elements(plan -> 'steps') loop
-    if jsonb_typeof(step) = 'object' and step ->> 'name' is not null and jsonb_typeof(coalesce(step -> 'needs', '[]')) = 'array' then
-      closure := closure || jsonb_build_object(step ->> 'name', coalesce(step -> 'needs', '[]'));
-    end if;
-  end loop;
-  loop
-    grew := false;
-    for step_name in select * from jsonb_object_keys(closure) loop
-      for needed in select distinct further from jsonb_array_elements_text(closure -> step_name) direct, jsonb_array_elements_text(coalesce(closure -> direct, '[]')) further
-                    where not closure -> step_name ? further loop
-        closure := jsonb_set(closure, array[step_name], (closure -> step_name) || to_jsonb(needed));
-        grew := true;
-      end loop;
-    end loop;
-    exit when not grew;
-  end loop;
+  -- What each step may read: its needs and theirs.
+  with recursive direct as (
+    select distinct s ->> 'name' as name, n as need
+    from jsonb_array_elements(plan -> 'steps') s, jsonb_array_elements_text(case when jsonb_typeof(s -> 'needs') = 'array' then s -> 'needs' else '[]' end) n
+    where s ->> 'name' is not null and n is not null),
+  reached as (
+    select name, need from direct
+    union
+    select r.name, d.need from reached r join direct d on d.name = r.need)
+  select coalesce(jsonb_object_agg(r.name, r.needs), '{}') into closure from (select name, jsonb_agg(need) as needs from reached group by name) r;
 
   for step in select * from jsonb_array_elements(plan -> 'steps') loop
     at := format('steps[%s]', position);
@@ -149,7 +142,7 @@ begin
     step_name := step ->> 'name';
     at := at || coalesce(' ' || step_name, '');
     for message in select format('unknown key "%s"; known keys are %s', k, array_to_string(step_keys, ', ')) from jsonb_object_keys(step) k where k <> all (step_keys) loop return next; end loop;
-    if coalesce(step_name, '') !~ '^[a-z][a-z0-9_]{0,62}$' then
+    if jsonb_typeof(step -> 'name') is distinct from 'string' or step_name !~ '^[a-z][a-z0-9_]{0,62}$' then
       message := format('name is %s, expected a name like fetch_page (a-z, 0-9, _)', coalesce((step -> 'name')::text, 'missing')); return next;
     elsif step_name = any (seen) then
       message := 'the name is used twice'; return next;
@@ -158,14 +151,16 @@ begin
     if step ? 'retries' and (jsonb_typeof(step -> 'retries') <> 'number' or (step ->> 'retries')::numeric not between 0 and 99 or (step ->> 'retries')::numeric % 1 <> 0) then
       message := format('retries is %s, expected a whole number from 0 to 99', step -> 'retries'); return next;
     end if;
-    if step ? 'timeout' and duration_ms(step -> 'timeout') is null then
-      message := format('timeout is %s, expected ms or a text like "30 s"', step -> 'timeout'); return next;
+    if step ? 'timeout' and coalesce(duration_ms(step -> 'timeout'), 0) not between 1 and 604800000 then
+      message := format('timeout is %s, expected ms or a text like "30 s", at most 7 days', step -> 'timeout'); return next;
     end if;
     if jsonb_typeof(coalesce(step -> 'needs', '[]')) <> 'array' then
       message := format('needs is a JSON %s, expected an array of step names', jsonb_typeof(step -> 'needs')); return next;
     else
       for needed in select * from jsonb_array_elements_text(coalesce(step -> 'needs', '[]')) loop
-        if needed <> all (names) then
+        if needed is null then
+          message := 'needs holds a JSON null, expected step names'; return next;
+        elsif needed <> all (names) then
           message := format('needs "%s", which is no step of this plan', needed); return next;
         end if;
       end loop;

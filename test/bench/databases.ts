@@ -31,8 +31,9 @@ const OUR_TABLES = [...RAW_TABLES, 'job_requests', 'job_history', 'job_cancels',
 
 export async function prepareSides(server: PostgresServer): Promise<Sides> {
   if (server.pid === null) throw new Error('the bench needs a Postgres whose process it can see');
-  const raw = await prepareRaw(server);
+  // Ours first: it makes the roles of the cluster.
   const ours = await prepareOurs(server);
+  const raw = await prepareRaw(server);
   return {
     raw: raw.side,
     ours: ours.side,

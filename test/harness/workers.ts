@@ -15,7 +15,7 @@ export function testEnvironment(database: TestDatabase): Record<string, string> 
     OPENCLAW_HOME: layout.home,
     DATABASE_URL: database.urlFor('openclaw_worker'),
     OPENCLAW_TASK_DIRS: TEST_TASKS,
-    OPENCLAW_LOG_LEVEL: 'error',
+    OPENCLAW_LOG_LEVEL: 'silent',
   };
 }
 
@@ -27,7 +27,7 @@ export async function startTestWorkers(
   const config = loadConfig({ env: { ...testEnvironment(database), ...options.env } });
   return startWorkers({
     config,
-    log: createLogger({ name: 'test', level: 'error' }),
+    log: createLogger({ name: 'test', level: 'silent' }),
     workerUrl: database.urlFor('openclaw_worker'),
     readerUrl: database.urlFor('openclaw_tui'),
     pools: ['missions', 'upkeep'],

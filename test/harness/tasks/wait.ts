@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { defineTask } from '../../../lib/tasks/index.ts';
 
@@ -13,13 +14,7 @@ export default defineTask(
   async ({ ms, mark }, { query, signal }) => {
     await query('create table if not exists test_starts (mark text, at timestamptz default now())');
     await query('insert into test_starts (mark) values ($1)', [mark]);
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(resolve, ms);
-      signal.addEventListener('abort', () => {
-        clearTimeout(timer);
-        reject(signal.reason);
-      });
-    });
+    await pause(ms, undefined, { signal });
     return { waited: ms };
   },
 );

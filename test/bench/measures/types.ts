@@ -1,0 +1,15 @@
+import type { Sides } from '../databases.ts';
+import type { BenchOptions } from '../options.ts';
+import type { Result } from '../report.ts';
+
+export interface Bench {
+  sides: Sides;
+  options: BenchOptions;
+  /** The home of our workers. */
+  home: string;
+  /** A line for whoever waits. */
+  progress: (line: string) => void;
+}
+
+/** @throws an Error when a count is wrong: speed without every job is no speed. */
+export type Measure = (bench: Bench) => Promise<Result>;

@@ -1,0 +1,66 @@
+import os from 'node:os';
+import { messageOf } from '../../lib/errors/index.ts';
+import { ensureServers } from '../../lib/servers/index.ts';
+import { temporaryHome } from '../harness/temporaryHome.ts';
+import { prepareSides } from './databases.ts';
+import { backlog } from './measures/backlog.ts';
+import { bulk } from './measures/bulk.ts';
+import { latency } from './measures/latency.ts';
+import { ledger } from './measures/ledger.ts';
+import { single } from './measures/single.ts';
+import type { Measure } from './measures/types.ts';
+import { type BenchOptions, readOptions, USAGE } from './options.ts';
+import { printResult, printTable, type Result } from './report.ts';
+
+// `npm run bench`: what the product costs over plain graphile-worker on a durable Postgres of its own. Both take turns within
+// each round and the ratio of a round is what counts, because the speed of a machine is no property of the product. The
+// exit code is 1 where a floor is missed; with --small only counts are judged.
+
+const MEASURES: Record<string, Measure> = { ledger, bulk, single, latency, backlog };
+
+async function main(options: BenchOptions): Promise<number> {
+  const { home, layout, remove } = temporaryHome();
+  const interrupted = (signal: NodeJS.Signals) => {
+    // What this process started ends with it: workers by their channel, servers by the reaper.
+    process.exit(128 + os.constants.signals[signal]);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupted);
+  const progress = (line: string) => console.error(`  .. ${line}`);
+  const results: Result[] = [];
+  const missed: string[] = [];
+  try {
+    const { postgres } = await ensureServers({ layout, durable: true, onProgress: progress });
+    console.log(
+      JSON.stringify({
+        postgres: postgres.version,
+        node: process.version,
+        cpus: os.availableParallelism(),
+        ...options,
+      }),
+    );
+    const sides = await prepareSides(postgres);
+    for (const [name, measure] of Object.entries(MEASURES)) {
+      if (options.only !== undefined && options.only !== name) continue;
+      const result = await measure({ sides, options, home, progress });
+      results.push(result);
+      missed.push(...printResult(result, !options.small));
+    }
+    await sides.end();
+  } finally {
+    await remove();
+  }
+  printTable(results, !options.small);
+  if (options.small) {
+    console.log('\nsmall: every measure ran and its counts are right; speed was not judged');
+    return 0;
+  }
+  console.log(missed.length === 0 ? '\nevery floor is met' : `\nmissed: ${missed.join('; ')}`);
+  return missed.length === 0 ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main(readOptions(process.argv.slice(2), Object.keys(MEASURES)));
+} catch (error) {
+  console.error(process.env.OPENCLAW_DEBUG ? error : `${messageOf(error)}\n${USAGE}`);
+  process.exitCode = 1;
+}
