@@ -2,6 +2,7 @@ import type { JobHelpers, Task } from 'graphile-worker';
 import { z } from 'zod';
 import { EXIT, OpenClawError } from '../errors/index.ts';
 import { type Duration, durationMs } from './duration.ts';
+import { TAKES } from './predicate.ts';
 import { EFFECTS, type Effect, POOLS, type PoolName, type TaskContext, type TaskDefinition } from './types.ts';
 
 /** An error that a retry cannot mend: the job fails for good at once. */
@@ -95,7 +96,11 @@ export function defineTask<Schema extends z.ZodType>(
 }
 
 function schemaOf(title: string, schema: z.ZodType): Record<string, unknown> {
-  const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
+  const json = z.toJSONSchema(schema, {
+    io: 'input',
+    unrepresentable: 'any',
+    override: markLenient,
+  }) as Record<string, unknown>;
   if (json.type !== 'object') {
     throw new OpenClawError('E_TASK_DEFINITION', `the payload of task "${title}" is not an object's schema`, {
       value: json.type,
@@ -104,6 +109,25 @@ function schemaOf(title: string, schema: z.ZodType): Record<string, unknown> {
   }
   delete json.$schema;
   return json;
+}
+
+/**
+ * Of `coerce`, `preprocess` and `catch`, JSON Schema names what they give. What they take is anything, and a key that `catch`
+ * stands for may be missing: the door must not refuse what the task would take.
+ */
+function markLenient({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodTypes; jsonSchema: Record<string, unknown> }) {
+  const { def } = zodSchema._zod;
+  const preprocessed = def.type === 'pipe' && (def.in as z.core.$ZodTypes)._zod.def.type === 'transform';
+  if (preprocessed || def.type === 'catch' || ('coerce' in def && def.coerce)) jsonSchema[TAKES] = 'anything';
+  if (def.type !== 'object' || !Array.isArray(jsonSchema.required)) return;
+  jsonSchema.required = jsonSchema.required.filter((key: string) => {
+    try {
+      return !z.object({ [key]: def.shape[key] as z.ZodType }).safeParse({}).success;
+    } catch {
+      // A rule that is asynchronous is asked when the job starts.
+      return true;
+    }
+  });
 }
 
 /** @throws PermanentError (E_PAYLOAD) naming every fault: the same payload fits no better the next time. */

@@ -1,3 +1,5 @@
+// What a task file imports, as the package `openclaw`.
+export { z } from 'zod';
 export { DEFINITION, type DefinedTask, defineTask, PermanentError, type TaskOptions } from './define.ts';
 export { type Duration, durationMs } from './duration.ts';
 export { taskFolders } from './folders.ts';

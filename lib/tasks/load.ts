@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { messageOf } from '../errors/index.ts';
 import { DEFINITION, type DefinedTask, parsePayload } from './define.ts';
 import { executableTask } from './executable.ts';
+import { allowOperatorImports } from './operatorImports.ts';
 import type { LoadedTask, TaskDefinition } from './types.ts';
 
 /** A file in a tasks folder that cannot be run, with the reason. It is left out; the others run. */
@@ -106,6 +107,7 @@ async function loadFile(file: string, identifier: string): Promise<TaskDefinitio
 }
 
 async function loadModule(file: string, identifier: string): Promise<TaskDefinition> {
+  allowOperatorImports();
   const module = (await import(pathToFileURL(file).href)) as { default?: unknown };
   // CommonJS modules arrive as { default: { default: task } }.
   const exported =

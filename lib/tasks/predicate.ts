@@ -21,7 +21,11 @@ export function payloadFields(schema: TaskDefinition['payloadSchema']): PayloadF
     .map(([key, property]) => ({ key, required: required.has(key), types: typesOf(property) }));
 }
 
+/** An extension of ours to JSON Schema: with `anything`, the type is only what a person is told to give. */
+export const TAKES = 'x-takes';
+
 function typesOf(schema: JsonSchema): string[] {
+  if (schema[TAKES] === 'anything') return [];
   if (typeof schema.type === 'string') return [schema.type];
   if (Array.isArray(schema.type)) return schema.type as string[];
   if ('const' in schema) return [jsonType(schema.const)];

@@ -4,8 +4,8 @@ import * as assert from 'uvu/assert';
 import { z } from 'zod';
 import { CODE_ROOT } from '../../../lib/config/index.ts';
 import type { OpenClawError } from '../../../lib/errors/index.ts';
-import { defineTask, loadTasks } from '../../../lib/tasks/index.ts';
 import type { TaskOptions } from '../../../lib/tasks/index.ts';
+import { defineTask, loadTasks } from '../../../lib/tasks/index.ts';
 import { freshDatabase } from '../../harness/database.ts';
 import { refusal } from '../../harness/refusal.ts';
 import { suite } from '../../harness/suite.ts';
@@ -78,7 +78,8 @@ test('a folder that is not there has no tasks, and one that cannot be read is na
 test('the built-in tasks load without a fault', async () => {
   const { tasks, faults } = await loadTasks([path.join(CODE_ROOT, 'tasks')]);
   assert.equal(faults, []);
-  for (const name of ['fetch_url', 'host_sample', 'mission', 'retention', 'run_sql', 'write_note']) assert.ok(tasks.has(name));
+  for (const name of ['fetch_url', 'host_sample', 'mission', 'retention', 'run_sql', 'write_note'])
+    assert.ok(tasks.has(name));
 });
 
 test('a file that changed has another content hash', async () => {
@@ -154,7 +155,9 @@ test("the operator's own tasks run, beside a file that is none", async () => {
     );
     const ended = (id: string) =>
       eventually(async () => {
-        const found = await database.pool.query("select * from task_queue where id = $1 and finished_at is not null", [id]);
+        const found = await database.pool.query('select * from task_queue where id = $1 and finished_at is not null', [
+          id,
+        ]);
         return found.rows[0];
       }, `the end of j${id}`);
     const { plain, defined } = rows[0]!;

@@ -69,7 +69,7 @@ const WRAPPERS: Record<string, (inner: z.ZodType) => z.ZodType> = {
   optional: (inner) => inner.optional(),
   nullable: (inner) => inner.nullable(),
   nullish: (inner) => inner.nullish(),
-  defaulted: (inner) => inner.optional().default(undefined as never),
+  defaulted: (inner) => inner.default('a' as never),
   described: (inner) => inner.describe('of something'),
   refined: (inner) => inner.refine(() => true),
 };
@@ -77,20 +77,54 @@ const KEYS = ['a', 'b', 'with blank', 'q"uote', 'back\\slash', '$path', 'ünï',
 
 const keys = fc.constantFrom(...KEYS);
 const values = fc.oneof(
-  fc.constantFrom<unknown>('a', 'b', '5', 'true', '2026-01-01', '', 1, 0, -1, 1.5, 1e21, -0.0, true, false, null, [], {}, [1], ['a', 1], { a: 'x' }, { k: 'x' }),
+  fc.constantFrom<unknown>(
+    'a',
+    'b',
+    '5',
+    'true',
+    '2026-01-01',
+    '',
+    1,
+    0,
+    -1,
+    1.5,
+    1e21,
+    -0.0,
+    true,
+    false,
+    null,
+    [],
+    {},
+    [1],
+    ['a', 1],
+    { a: 'x' },
+    { k: 'x' },
+  ),
   fc.jsonValue({ maxDepth: 2 }),
 );
-const fields = fc.uniqueArray(fc.tuple(keys, fc.constantFrom(...Object.keys(KINDS)), fc.constantFrom(...Object.keys(WRAPPERS))), {
-  selector: ([key]) => key,
-  maxLength: 4,
-});
-const objects = fc.constantFrom<(shape: Record<string, z.ZodType>) => z.ZodType>(z.object, z.looseObject, z.strictObject);
+const fields = fc.uniqueArray(
+  fc.tuple(keys, fc.constantFrom(...Object.keys(KINDS)), fc.constantFrom(...Object.keys(WRAPPERS))),
+  {
+    selector: ([key]) => key,
+    maxLength: 4,
+  },
+);
+const objects = fc.constantFrom<(shape: Record<string, z.ZodType>) => z.ZodType>(
+  z.object,
+  z.looseObject,
+  z.strictObject,
+);
 const storable = (value: unknown) => !/\\u(0000|d[89a-f])/i.test(JSON.stringify(value));
 
 test('whatever zod takes, the predicate takes', async () => {
-  const given = fc.sample(fc.tuple(fields, objects, fc.array(fc.dictionary(keys, values), { minLength: 5, maxLength: 5 })), 600);
+  const given = fc.sample(
+    fc.tuple(fields, objects, fc.array(fc.dictionary(keys, values), { minLength: 5, maxLength: 5 })),
+    600,
+  );
   const cases = given.flatMap(([chosen, object, payloads]) => {
-    const schema = object(Object.fromEntries(chosen.map(([key, kind, wrapper]) => [key, WRAPPERS[wrapper]!(KINDS[kind]!())])));
+    const schema = object(
+      Object.fromEntries(chosen.map(([key, kind, wrapper]) => [key, WRAPPERS[wrapper]!(KINDS[kind]!())])),
+    );
     const predicate = payloadPredicate(fieldsOf(schema));
     return payloads
       .filter(storable)
@@ -104,7 +138,20 @@ test('whatever zod takes, the predicate takes', async () => {
 });
 
 test('each kind of field, by itself, takes what zod takes', async () => {
-  const samples = [...fc.sample(values.filter(storable), 100), 'a', '5', 5, 5.5, true, null, [], {}, ['x', 1], { a: 'x' }, { k: 'y' }];
+  const samples = [
+    ...fc.sample(values.filter(storable), 100),
+    'a',
+    '5',
+    5,
+    5.5,
+    true,
+    null,
+    [],
+    {},
+    ['x', 1],
+    { a: 'x' },
+    { k: 'y' },
+  ];
   for (const [kind, make] of Object.entries(KINDS)) {
     for (const [wrapper, wrap] of Object.entries(WRAPPERS)) {
       const schema = z.object({ x: wrap(make()) });
@@ -119,10 +166,29 @@ test('each kind of field, by itself, takes what zod takes', async () => {
 
 test('the predicate refuses a missing key and a wrong type at the top level, and looks into no array', async () => {
   const predicate = payloadPredicate(fieldsOf(z.object({ n: z.int(), s: z.string().optional() })));
-  const refused = [{}, { n: '1' }, { n: 1.5 }, { n: null }, { n: 1, s: 2 }, [{ n: 1 }], [], 1, 'n', null, { n: [1] }, { N: 1 }];
+  const refused = [
+    {},
+    { n: '1' },
+    { n: 1.5 },
+    { n: null },
+    { n: 1, s: 2 },
+    [{ n: 1 }],
+    [],
+    1,
+    'n',
+    null,
+    { n: [1] },
+    { N: 1 },
+  ];
   const accepted = [{ n: 1 }, { n: 1.0 }, { n: -3e20 }, { n: 1, s: '' }, { n: 1, more: {} }];
-  assert.equal(await taken(refused.map((payload) => ({ predicate, payload }))), refused.map(() => false));
-  assert.equal(await taken(accepted.map((payload) => ({ predicate, payload }))), accepted.map(() => true));
+  assert.equal(
+    await taken(refused.map((payload) => ({ predicate, payload }))),
+    refused.map(() => false),
+  );
+  assert.equal(
+    await taken(accepted.map((payload) => ({ predicate, payload }))),
+    accepted.map(() => true),
+  );
 });
 
 test('any key makes a predicate that Postgres reads', async () => {

@@ -95,7 +95,10 @@ test('an output that is no JSON is a text, none is null, and a long one is cut',
 test('exit code 0 is success, 78 is a failure for good, any other one is tried again', async () => {
   assert.is((await ended(await add('exits', { code: 0 }))).state, 'succeeded');
   const configuration = await ended(await add('exits', { code: 78 }));
-  assert.equal([configuration.state, configuration.attempts, configuration.error_class], ['failed', 1, 'E_TASK_PROGRAM']);
+  assert.equal(
+    [configuration.state, configuration.attempts, configuration.error_class],
+    ['failed', 1, 'E_TASK_PROGRAM'],
+  );
   assert.match(configuration.last_error, /exited with code 78: ending with 78/);
   const again = await whenState(await add('exits', { code: 1 }), ['retrying']);
   assert.equal([again.attempts, again.max_attempts], [1, 4]);
@@ -132,7 +135,9 @@ test('a timeout ends the program with its child, though that is deaf', async () 
   const pids = await family();
   assert.ok(pids.every(isAlive));
   const step = await eventually(async () => {
-    const [found] = await query('select * from ops_mission_steps where mission_id = $1 and finished_at is not null', [id]);
+    const [found] = await query('select * from ops_mission_steps where mission_id = $1 and finished_at is not null', [
+      id,
+    ]);
     return found;
   }, 'the step ends');
   assert.equal([step.state, step.error_class], ['failed', 'timeout']);
