@@ -82,10 +82,10 @@ export const scheduleActions: readonly Action[] = [
 ];
 
 async function load({ config, db }: ActionContext) {
-  const { rows } = await db.query<{ identifier: string; now: Date }>(
-    'select identifier, clock_now() as now from ops_tasks where retired_at is null',
+  const { rows } = await db.query<{ identifier: string; max_attempts: number; now: Date }>(
+    'select identifier, max_attempts, clock_now() as now from ops_tasks where retired_at is null',
   );
-  const crontabs = await readCrontabs(config, new Set(rows.map((row) => row.identifier)));
+  const crontabs = await readCrontabs(config, new Map(rows.map((row) => [row.identifier, row.max_attempts])));
   return { ...crontabs, now: rows[0]?.now ?? new Date() };
 }
 

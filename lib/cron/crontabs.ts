@@ -23,11 +23,12 @@ export interface CrontabFault {
  * The schedules of the built-in crontab and of the operator's `.openclaw/cron/*.crontab`. A faulty line is left out and
  * named; the others run.
  *
- * @param known the identifiers of the tasks that can be run: a schedule for another one would queue jobs that wait for ever.
+ * @param known attempts by identifier of the tasks that can be run: a schedule for another one would queue jobs that wait for
+ * ever. A line without `max=` gets its task's attempts (graphile-worker's default would be 25).
  */
 export async function readCrontabs(
   config: Config,
-  known: ReadonlySet<string>,
+  known: ReadonlyMap<string, number>,
 ): Promise<{ schedules: Schedule[]; faults: CrontabFault[] }> {
   const schedules: Schedule[] = [];
   const faults: CrontabFault[] = [];
@@ -44,6 +45,7 @@ export async function readCrontabs(
             `the id "${item.identifier}" is used by ${other.file}; give this one an id of its own (?id=...)`,
           );
         if (!known.has(item.task)) throw new Error(`unknown task "${item.task}"`);
+        item.options.maxAttempts ??= known.get(item.task);
         schedules.push({ id: item.identifier, task: item.task, line: line.trim(), file, item });
       } catch (error) {
         faults.push({ file, line: index + 1, message: messageOf(error) });

@@ -132,7 +132,12 @@ function markLenient({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodTypes; j
 
 /** @throws PermanentError (E_PAYLOAD) naming every fault: the same payload fits no better the next time. */
 export function parsePayload(schema: z.ZodType, payload: unknown): unknown {
-  const parsed = schema.safeParse(payload);
+  let parsed = schema.safeParse(payload);
+  // What a schedule queues has `_cron` beside its keys; a schema that takes no unknown keys need not know of it.
+  if (!parsed.success && typeof payload === 'object' && payload !== null && '_cron' in payload) {
+    const { _cron, ...rest } = payload;
+    parsed = schema.safeParse(rest);
+  }
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'payload'}: ${issue.message}`);
   throw new PermanentError('E_PAYLOAD', `the payload does not fit: ${faults.join('; ')}`, {

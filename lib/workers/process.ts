@@ -79,7 +79,10 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 
   await recover(leasePool, log);
   const { schedules, faults } = options.withCron
-    ? await readCrontabs(config, new Set(registry.tasks.keys()))
+    ? await readCrontabs(
+        config,
+        new Map([...registry.tasks.values()].map((task) => [task.identifier, task.maxAttempts])),
+      )
     : { schedules: [], faults: [] };
   for (const fault of faults) log.error(fault, 'a line of a crontab is faulty; the others run');
 

@@ -38,7 +38,10 @@ const query = async (sql: string, values?: unknown[]) => (await database.pool.qu
 const ended = (id: string) =>
   eventually(async () => {
     if (worker.exitCode !== null) throw new Error(`the stock worker ended with ${worker.exitCode}:\n${output}`);
-    const [job] = await query("select * from task_queue where id = $1 and state in ('succeeded', 'failed', 'cancelled')", [id]);
+    const [job] = await query(
+      "select * from task_queue where id = $1 and state in ('succeeded', 'failed', 'cancelled')",
+      [id],
+    );
     return job;
   }, `the end of j${id}`);
 const run = async (task: string, payload: object) => {
@@ -57,7 +60,10 @@ test('our tasks run under it, and their jobs are in task_queue as succeeded', as
     assert.ok(job.worker && job.started_at && job.finished_at);
     assert.equal([job.source, job.actor, job.error_class], ['sql', 'sql:openclaw_worker', null]);
   }
-  assert.match(readFileSync(path.join(env.OPENCLAW_HOME!, 'workspace/notes/stock.md'), 'utf8'), /Written by a stock worker/);
+  assert.match(
+    readFileSync(path.join(env.OPENCLAW_HOME!, 'workspace/notes/stock.md'), 'utf8'),
+    /Written by a stock worker/,
+  );
 });
 
 test('a failed one is failed there too, with its error', async () => {
@@ -75,20 +81,23 @@ test('a mission runs under it from its first step to its last', async () => {
         name: 'note',
         task: 'write_note',
         needs: ['rows'],
-        payload: { path: 'notes/{id}.md', sections: [{ title: 'Answer', value: { $path: '$.steps.rows.output.rows[0].answer' } }] },
+        payload: {
+          path: 'notes/{id}.md',
+          sections: [{ title: 'Answer', value: { $path: '$.steps.rows.output.rows[0].answer' } }],
+        },
       },
     ],
   };
   const [{ id }] = await query('select add_mission($1) as id', [JSON.stringify(plan)]);
   const mission = await eventually(async () => {
-    const [row] = await query("select * from ops_missions where id = $1 and finished_at is not null", [id]);
+    const [row] = await query('select * from ops_missions where id = $1 and finished_at is not null', [id]);
     return row;
   }, 'the mission ends');
   assert.is(mission.state, 'succeeded', mission.error);
   assert.match(readFileSync(path.join(env.OPENCLAW_HOME!, `workspace/notes/m${id}.md`), 'utf8'), /42/);
   const steps = await query('select state from ops_outcomes where mission_id = $1', [id]);
   assert.equal(steps, [{ state: 'succeeded' }, { state: 'succeeded' }]);
-  const [{ job }] = await query("select id as job from task_queue where mission_id = $1", [id]);
+  const [{ job }] = await query('select id as job from task_queue where mission_id = $1', [id]);
   assert.is((await ended(job)).state, 'succeeded');
 });
 
