@@ -1,7 +1,7 @@
 import { EXIT, OpenClawError } from '../errors/index.ts';
 import { namedPlans } from '../missions/planFiles.ts';
 import { loadTasks, taskFolders } from '../tasks/index.ts';
-import { parseNumber } from './ids.ts';
+import { parseId, parseNumber } from './ids.ts';
 import { textTable, timeText } from './table.ts';
 import type { Action } from './types.ts';
 
@@ -89,7 +89,7 @@ export const catalogueActions: readonly Action[] = [
     who: 'viewer',
     danger: 'none',
     run: async ({ db }, { options }) => {
-      const mission = options.mission === undefined ? null : String(options.mission).replace(/^m/, '');
+      const mission = options.mission === undefined ? null : parseId(String(options.mission), 'm', 'mission');
       const { rows } = await db.query<{
         id: string;
         kind: string;

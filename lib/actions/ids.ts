@@ -1,4 +1,5 @@
 import { EXIT, OpenClawError } from '../errors/index.ts';
+import { durationMs } from '../tasks/duration.ts';
 
 /** `j104` or `104` as the id of a job, `m12` of a mission, and so on. @throws E_ID. */
 export function parseId(text: string | undefined, letter: 'j' | 'm' | 'p' | 'e' | 'a', what: string): string {
@@ -21,6 +22,11 @@ export function parseNumber(text: string | boolean | undefined, name: string, mi
     });
   }
   return value;
+}
+
+/** How long to wait, at most as long as a timer of Node can be (24 days). @throws E_DURATION. */
+export function parseTimeout(text: string | boolean | undefined): number {
+  return Math.min(durationMs(String(text)), 2_147_483_647);
 }
 
 /** JSON that a person typed. @throws E_JSON with the place of the error. */

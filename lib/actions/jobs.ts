@@ -1,6 +1,6 @@
 import { EXIT, OpenClawError } from '../errors/index.ts';
 import { durationMs } from '../tasks/duration.ts';
-import { parseId, parseJson, parseNumber } from './ids.ts';
+import { parseId, parseJson, parseNumber, parseTimeout } from './ids.ts';
 import { spanText, textTable, timeText } from './table.ts';
 import type { Action, ActionContext, ActionResult } from './types.ts';
 import { waitForEnd } from './waitForEnd.ts';
@@ -53,9 +53,13 @@ export const jobActions: readonly Action[] = [
     danger: 'none',
     example: `openclaw run fetch_url '{"url": "https://example.com/"}' --wait`,
     run: async (context, { args, options }) => {
+      // Whatever was mistyped is refused before anything is queued.
       const payload = parseJson(args[1] ?? '{}', 'the payload');
+      const timeoutMs = parseTimeout(options.timeout);
       const { rows } = await context.db.query<{ id: string }>(
-        `select add_job($1, $2::jsonb, run_at => now() + $3::float8 * interval '1 millisecond', priority => $4, max_attempts => $5, idempotency_key => $6) as id`,
+        `with job as materialized (
+           select add_job($1, $2::jsonb, run_at => now() + $3::float8 * interval '1 millisecond', priority => $4, max_attempts => $5, idempotency_key => $6) as id)
+         select job.id, record_act('run', 'j' || job.id, null, jsonb_build_object('state', 'queued', 'task', $1::text)) from job`,
         [
           args[0],
           JSON.stringify(payload),
@@ -66,12 +70,8 @@ export const jobActions: readonly Action[] = [
         ],
       );
       const id = rows[0]!.id;
-      await context.db.query(
-        "select record_act('run', $1, null, jsonb_build_object('state', 'queued', 'task', $2::text))",
-        [`j${id}`, args[0]],
-      );
       if (!options.wait) return { json: { job: `j${id}`, state: 'queued' }, text: `queued j${id}` };
-      return waitForJob(context, id, durationMs(String(options.timeout)));
+      return waitForJob(context, id, timeoutMs);
     },
   },
   {

@@ -1,7 +1,6 @@
 import { EXIT, OpenClawError } from '../errors/index.ts';
 import { readPlan } from '../missions/planFiles.ts';
-import { durationMs } from '../tasks/duration.ts';
-import { parseId, parseJson, parseNumber } from './ids.ts';
+import { parseId, parseJson, parseNumber, parseTimeout } from './ids.ts';
 import { type MissionView, missionText, type StepView, skippedNote } from './missionText.ts';
 import { spanText, textTable, timeText } from './table.ts';
 import type { Action, ActionContext, ActionResult } from './types.ts';
@@ -30,6 +29,7 @@ export const missionActions: readonly Action[] = [
     danger: 'none',
     example: 'openclaw missions new host_report --wait',
     run: async (context, { args, options }) => {
+      const timeoutMs = parseTimeout(options.timeout);
       const plan = await readPlan(context.config, args[0] ?? '');
       const input = options.input === undefined ? {} : parseJson(String(options.input), 'the input');
       const { rows } = await context.db.query<{ id: string }>(
@@ -44,7 +44,7 @@ export const missionActions: readonly Action[] = [
       );
       const id = rows[0]!.id;
       if (!options.wait) return { json: { mission: `m${id}`, state: 'approved' }, text: `submitted m${id}` };
-      return watchMission(context, id, AbortSignal.timeout(durationMs(String(options.timeout))));
+      return watchMission(context, id, AbortSignal.timeout(timeoutMs));
     },
   },
   {

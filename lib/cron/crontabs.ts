@@ -33,7 +33,13 @@ export async function readCrontabs(
   const schedules: Schedule[] = [];
   const faults: CrontabFault[] = [];
   for (const file of [path.join(CODE_ROOT, 'crontab'), ...(await operatorFiles(config))]) {
-    const lines = (await readFile(file, 'utf8')).split('\n');
+    let lines: string[];
+    try {
+      lines = (await readFile(file, 'utf8')).split(/\r?\n/);
+    } catch (error) {
+      faults.push({ file, line: 0, message: `cannot be read: ${messageOf(error)}` });
+      continue;
+    }
     for (const [index, line] of lines.entries()) {
       if (/^\s*(#|$)/.test(line)) continue;
       try {

@@ -113,6 +113,8 @@ export async function retirePool(db: Queryable, poolId: string, reason: string):
   const { rows } = await db.query<{ given_back: number }>(
     `with gone as (
        update workers set state = 'stopped', ended_at = now(), end_reason = $2, running = '{}' where pool_id = $1 and state = 'live'),
+     queues as (
+       update graphile_worker._private_job_queues set locked_by = null, locked_at = null where locked_by = $1),
      back as (
        update graphile_worker._private_jobs set locked_by = null, locked_at = null, attempts = greatest(attempts - 1, 0) where locked_by = $1 returning id)
      select count(*)::integer as given_back, case when count(*) > 0 then pg_notify('jobs:insert', '{"count":1,"r":' || random() || '}') end from back`,

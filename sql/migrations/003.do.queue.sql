@@ -195,8 +195,11 @@ create function queue_requests() returns trigger
 language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
-declare bad record; queued integer; limited boolean := not trusted_session();
+declare bad record; queued integer; denied text[];
 begin
+  if not trusted_session() then
+    denied := array(select o.identifier from ops_tasks o where o.identifier in (select a.task from asked a) and not task_allowed(o));
+  end if;
   select a.task, coalesce(a.payload, '{}') as payload, a.job_key into bad
     from asked a left join ops_tasks t on t.identifier = a.task and t.retired_at is null
     where t.identifier is null
@@ -204,7 +207,7 @@ begin
       -- What a table keeps compressed is up to 255 times as long as its column.
       or pg_column_size(a.payload) > 250 and octet_length(a.payload::text) > 65536
       or a.job_key is not null
-      or limited and not task_allowed(t)
+      or a.task = any (denied)
     limit 1;
   if found then
     if bad.job_key is not null then

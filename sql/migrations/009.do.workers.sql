@@ -19,6 +19,7 @@ begin
       last_error = case when was.local_queue and j.id <> all (was.running) then j.last_error else format('worker died: %s', cause) end
     where j.locked_by = dead_pool;
   get diagnostics released = row_count;
+  update graphile_worker._private_job_queues set locked_by = null, locked_at = null where locked_by = dead_pool;
   -- A job that has no attempt left would lie there for ever: it ends as lost, with the cause.
   with gone as (
     delete from graphile_worker._private_jobs j where j.locked_by is null and j.attempts >= j.max_attempts and j.last_error = format('worker died: %s', cause) returning *),

@@ -13,7 +13,7 @@ import { eventually, startTestWorkers } from '../../harness/workers.ts';
 const test = suite('schedules');
 
 const BUILT_IN = ['host_sample', 'retention'];
-const KNOWN = new Set([...BUILT_IN, 'noop', 'echo']);
+const KNOWN = new Map([...BUILT_IN, 'noop', 'echo'].map((task) => [task, 4]));
 
 /** A home with these files in .openclaw/cron. */
 function homeWith(files: Record<string, string>): { home: string; config: Config } {
@@ -65,14 +65,25 @@ interface Spec {
 
 const subset = (min: number, max: number) =>
   fc.oneof(fc.constant(null), fc.uniqueArray(fc.integer({ min, max }), { minLength: 1, maxLength: 4 }));
-const spec = fc.record({ minute: subset(0, 59), hour: subset(0, 23), date: subset(1, 31), month: subset(1, 12), day: subset(0, 6) });
+const spec = fc.record({
+  minute: subset(0, 59),
+  hour: subset(0, 23),
+  date: subset(1, 31),
+  month: subset(1, 12),
+  day: subset(0, 6),
+});
 const text = (field: number[] | null) => field?.join(',') ?? '*';
-const upTo = (field: number[] | null, count: number) => (field ?? Array.from({ length: count }, (_, n) => n)).toSorted((a, b) => a - b);
+const upTo = (field: number[] | null, count: number) =>
+  (field ?? Array.from({ length: count }, (_, n) => n)).toSorted((a, b) => a - b);
 
 /** Day by day, which is not how it is done in lib/cron. */
 function bruteForce({ minute, hour, date, month, day }: Spec, from: number, count: number): number[] {
   const runs: number[] = [];
-  for (let midnight = from - (from % 86_400_000); runs.length < count && midnight < from + 5 * 365 * 86_400_000; midnight += 86_400_000) {
+  for (
+    let midnight = from - (from % 86_400_000);
+    runs.length < count && midnight < from + 5 * 365 * 86_400_000;
+    midnight += 86_400_000
+  ) {
     const at = new Date(midnight);
     if (month && !month.includes(at.getUTCMonth() + 1)) continue;
     const dateFits = date?.includes(at.getUTCDate());
@@ -102,15 +113,22 @@ test('next runs are those of a brute force, for random schedules', () => {
 test("the operator's files are read beside the built-in crontab", async () => {
   const { config } = homeWith({
     'own.crontab': '# mine\n\n0 4 * * * noop ?id=own&max=2 {"a": 1}\r\n  \n5 4 * * * echo',
-    'b.crontab': '*/10 * * * * noop ?id=second\n',
+    'b.crontab': '*/10 * * * * noop ?id=second\r\n',
     'notes.txt': 'no crontab at all\n',
   });
   const { schedules, faults } = await readCrontabs(config, KNOWN);
   assert.equal(faults, []);
-  assert.equal(schedules.map((schedule) => schedule.id), [...BUILT_IN, 'second', 'own', 'echo']);
+  assert.equal(
+    schedules.map((schedule) => schedule.id),
+    [...BUILT_IN, 'second', 'own', 'echo'],
+  );
   const own = schedules.find((schedule) => schedule.id === 'own')!;
-  assert.equal([own.task, own.line, path.basename(own.file)], ['noop', '0 4 * * * noop ?id=own&max=2 {"a": 1}', 'own.crontab']);
+  assert.equal(
+    [own.task, own.line, path.basename(own.file)],
+    ['noop', '0 4 * * * noop ?id=own&max=2 {"a": 1}', 'own.crontab'],
+  );
   assert.equal([own.item.payload, own.item.options.maxAttempts], [{ a: 1 }, 2]);
+  assert.is(schedules.find((schedule) => schedule.id === 'echo')!.item.options.maxAttempts, 4, 'those of its task');
 });
 
 test('a faulty line is named with its file and number, and the others stay', async () => {
@@ -129,7 +147,10 @@ test('a faulty line is named with its file and number, and the others stay', asy
   });
   mkdirSync(path.join(home, '.openclaw/cron/folder.crontab'));
   const { schedules, faults } = await readCrontabs(config, KNOWN);
-  assert.equal(schedules.map((schedule) => schedule.id), [...BUILT_IN, 'good', 'last']);
+  assert.equal(
+    schedules.map((schedule) => schedule.id),
+    [...BUILT_IN, 'good', 'last'],
+  );
   const messages: Record<number, RegExp> = {
     2: /Too large value '25'/,
     3: /./,
@@ -140,7 +161,10 @@ test('a faulty line is named with its file and number, and the others stay', asy
     8: /the id "retention" is used by .*crontab/,
   };
   const inFile = faults.filter((fault) => fault.file.endsWith('faulty.crontab'));
-  assert.equal(inFile.map((fault) => fault.line), Object.keys(messages).map(Number));
+  assert.equal(
+    inFile.map((fault) => fault.line),
+    Object.keys(messages).map(Number),
+  );
   for (const fault of inFile) assert.match(fault.message, messages[fault.line]!);
   assert.match(faults.find((fault) => fault.file.endsWith('folder.crontab'))?.message ?? '', /cannot be read/);
 });
