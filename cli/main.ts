@@ -21,6 +21,8 @@ try {
   await program.parseAsync(process.argv);
 } catch (error) {
   process.exitCode = report(error);
+  // Whatever a failed start has left open (pools, a channel to the parent) must not keep the process.
+  setTimeout(() => process.exit(), 500).unref();
 }
 
 /** A person who mistyped never meets a stack; an error that is ours to mend shows one with OPENCLAW_LOG_LEVEL=debug. */

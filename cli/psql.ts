@@ -25,7 +25,8 @@ export async function psql(role: string, rest: string[]): Promise<number> {
       },
     );
   }
-  const url = new URL(postgres.urlFor(role, DATABASE));
+  // A socket's URL may have no host, which `new URL` refuses.
+  const url = new URL(postgres.urlFor(role, DATABASE).replace(/^(\w+:\/\/[^/@]*@)\//, '$1localhost/'));
   const password = decodeURIComponent(url.password);
   url.password = '';
   const program = postgres.binDir ? path.join(postgres.binDir, 'psql') : 'psql';

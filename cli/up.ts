@@ -8,7 +8,7 @@ import { createLogger } from '../lib/log/index.ts';
 import { ensureServers, stopServers } from '../lib/servers/index.ts';
 import { submitFirstMission } from './firstMission.ts';
 import { showLiveStatus } from './liveStatus.ts';
-import { clearRunState, readRunState, writeRunState } from './runState.ts';
+import { clearRunState, markStopping, type RunState, readRunState, takeHome } from './runState.ts';
 import { serverLines } from './status.ts';
 import { watchServers } from './watchServers.ts';
 import { superviseWorker } from './workerProcess.ts';
@@ -21,11 +21,10 @@ export interface UpOptions {
 /** Brings everything up and stays. The same start serves a fresh clone, a restart, and what a kill left behind. */
 export async function up(options: UpOptions): Promise<number> {
   const config = loadConfig();
-  const running = await readRunState(config.layout);
+  const running = await runningUp(config);
   if (running) {
-    process.stdout.write(
-      `openclaw runs already for ${config.home} (pid ${running.pid}, since ${running.startedAt}); see: openclaw status\n`,
-    );
+    process.stdout.write(`${runsAlready(config, running)}
+`);
     return EXIT.ok;
   }
   mkdirSync(config.layout.logs, { recursive: true, mode: 0o700 });
@@ -38,7 +37,11 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
   const log = createLogger({ name: 'up', level: config.logLevel, destination: logFile });
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort(signal));
-  await writeRunState(config.layout);
+  const other = await takeHome(config.layout);
+  if (other) {
+    say(runsAlready(config, other));
+    return EXIT.ok;
+  }
   try {
     say(`home      ${config.home}`);
     const serversOptions = {
@@ -58,9 +61,13 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
     );
     if (database.notice) say(`roles     ${database.notice}`);
 
-    const worker = superviseWorker(['missions', 'upkeep'], openSync(logFile, 'a', 0o600), (line) => {
-      log.warn(line);
-      say(line);
+    const worker = superviseWorker(['missions', 'upkeep'], {
+      logFd: openSync(logFile, 'a', 0o600),
+      stopLimitMs: config.drainTimeoutMs + 5000,
+      onChange: (line) => {
+        log.warn(line);
+        say(line);
+      },
     });
     const db = createPool(servers.postgres.urlFor('openclaw_worker', DATABASE), {
       name: 'up',
@@ -82,6 +89,7 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
       if (!stopping.signal.aborted) throw error;
     } finally {
       watch.stop();
+      await markStopping(config.layout);
       say('stopping: running jobs get their signal, what is unfinished is given back');
       await worker.stop();
       await db.end();
@@ -96,6 +104,32 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
   return EXIT.ok;
 }
 
+function runsAlready(config: Config, { pid, startedAt }: RunState): string {
+  return `openclaw runs already for ${config.home} (pid ${pid}, since ${startedAt}); see: openclaw status`;
+}
+
+const STOPPING_LIMIT_MS = 40_000;
+
+/** The `up` of this home, if one stays; one that is on its way out is waited for. @throws E_STOPPING (75). */
+async function runningUp(config: Config): Promise<RunState | undefined> {
+  const deadline = Date.now() + STOPPING_LIMIT_MS;
+  for (;;) {
+    const running = await readRunState(config.layout);
+    if (!running?.stopping) return running;
+    if (Date.now() > deadline) {
+      throw new OpenClawError(
+        'E_STOPPING',
+        `process ${running.pid} has been stopping for ${STOPPING_LIMIT_MS / 1000} s`,
+        {
+          remedy: `kill -9 ${running.pid}, then try again; nothing accepted is lost`,
+          exitCode: EXIT.tempfail,
+        },
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     if (signal.aborted) reject(signal.reason);
@@ -107,7 +141,7 @@ const DETACHED_START_LIMIT_MS = 120_000;
 
 /** Starts `up` in the background and returns when its workers work, or with the end of its output when they do not. */
 async function detach(config: Config, options: UpOptions, logFile: string): Promise<number> {
-  const outFile = path.join(config.layout.logs, 'up.out');
+  const outFile = path.join(config.layout.logs, `up.${process.pid}.out`);
   const out = openSync(outFile, 'w', 0o600);
   const child = spawn(
     process.execPath,

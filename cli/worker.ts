@@ -24,7 +24,7 @@ export async function worker(names: string[], { cron }: { cron: boolean }): Prom
   // Started by `up`: without it nobody would stop this process again.
   process.once('disconnect', () => stop('its parent is gone', EXIT.ok));
 
-  const workers = await startWorkers({
+  const starting = startWorkers({
     config,
     log,
     workerUrl: postgres.urlFor('openclaw_worker', DATABASE),
@@ -38,6 +38,15 @@ export async function worker(names: string[], { cron }: { cron: boolean }): Prom
       if (error.code === 'E_LEASE_LOST') process.exit(error.exitCode);
       stop(error.message, error.exitCode);
     },
+  });
+  // Told to stop before it works: nothing to drain.
+  const early = stopped.then(({ reason }) => {
+    throw new OpenClawError('E_STOPPED', `stopped during the start: ${reason}`, { exitCode: EXIT.tempfail });
+  });
+  early.catch(() => undefined);
+  const workers = await Promise.race([starting, early]).catch((error: unknown) => {
+    log.error({ err: error }, 'the worker could not start');
+    throw error;
   });
   process.send?.({
     ready: true,

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import path from 'node:path';
 import { CODE_ROOT } from '../lib/config/index.ts';
+import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import type { PoolName } from '../lib/tasks/types.ts';
 
 export interface SupervisedWorker {
@@ -10,6 +11,8 @@ export interface SupervisedWorker {
   stop: () => Promise<void>;
 }
 
+/** A worker that has not said "ready" by then hangs. */
+const START_LIMIT_MS = 60_000;
 const RESTART_MS = { first: 500, max: 30_000 };
 /** A process that worked this long has started well: the next restart is quick again. */
 const STEADY_MS = 60_000;
@@ -20,8 +23,7 @@ const STEADY_MS = 60_000;
  */
 export function superviseWorker(
   pools: readonly PoolName[],
-  logFd: number,
-  onChange: (line: string) => void,
+  { logFd, stopLimitMs, onChange }: { logFd: number; stopLimitMs: number; onChange: (line: string) => void },
 ): SupervisedWorker {
   let child: ChildProcess | undefined;
   let stopping = false;
@@ -30,6 +32,14 @@ export function superviseWorker(
   let ended: Promise<void> = Promise.resolve();
   const ready = Promise.withResolvers<{ faults: { file: string; message: string }[] }>();
   ready.promise.catch(() => undefined);
+  const late = setTimeout(() => {
+    ready.reject(
+      new OpenClawError('E_WORKER_START', `the worker was not ready after ${START_LIMIT_MS / 1000} s`, {
+        remedy: 'look into the log: a task file may hang while it is loaded',
+      }),
+    );
+  }, START_LIMIT_MS);
+  late.unref();
 
   const start = () => {
     const startedAt = Date.now();
@@ -48,7 +58,12 @@ export function superviseWorker(
         child = undefined;
         resolve();
         if (stopping) return;
-        ready.reject(new Error(`the worker ended (${signal ?? `code ${code}`}) before it was ready`));
+        ready.reject(
+          new OpenClawError('E_WORKER_START', `the worker ended (${signal ?? `code ${code}`}) before it was ready`, {
+            remedy: 'the end of the log says why',
+            exitCode: code ?? EXIT.failed,
+          }),
+        );
         if (code === 78) return onChange('the worker refuses its configuration and is not started again; see the log');
         if (Date.now() - startedAt > STEADY_MS) pause = RESTART_MS.first;
         onChange(`the worker ended (${signal ?? `code ${code}`}); it is started again in ${pause} ms`);
@@ -67,7 +82,10 @@ export function superviseWorker(
       stopping = true;
       clearTimeout(restartTimer);
       child?.kill('SIGTERM');
+      // It has its own limit; this one is for a process that does not get to it (stopped, or blocked in a task).
+      const forced = setTimeout(() => child?.kill('SIGKILL'), stopLimitMs);
       await ended;
+      clearTimeout(forced);
     },
   };
 }

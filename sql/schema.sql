@@ -26,6 +26,9 @@ begin
   if priority not between -32768 and 32767 then
     perform refuse('OC009', format('priority is %s, expected -32768 to 32767 (lower runs first)', priority), 'leave it out for 0');
   end if;
+  if run_at is not null and not (run_at between '1970-01-01' and '2200-01-01') then
+    perform refuse('OC009', format('run_at is %s, expected a time from 1970 to 2200', run_at), 'leave it out for now');
+  end if;
   payload := coalesce(payload, '{}');
   -- Assignments, not PERFORM: a simple expression costs a tenth of a statement.
   ignored := set_config('openclaw.enqueued', 'on', true);
@@ -130,6 +133,15 @@ begin
   if jsonb_typeof(coalesce(input, '{}')) <> 'object' then
     faults := faults || format('input: is a JSON %s, expected an object', jsonb_typeof(input));
   end if;
+  if octet_length(input::text) > 262144 then
+    faults := faults || format('input: has %s bytes, at most 262144 are taken', octet_length(input::text));
+  end if;
+  if length(title) not between 1 and 200 then
+    faults := faults || format('title: has %s characters, expected 1 to 200', length(title));
+  end if;
+  if length(dedupe_key) not between 1 and 512 then
+    faults := faults || format('dedupe_key: has %s characters, expected 1 to 512', length(dedupe_key));
+  end if;
   if priority not between -32768 and 32767 then
     faults := faults || format('priority: is %s, expected -32768 to 32767 (lower runs first)', priority);
   end if;
@@ -194,6 +206,7 @@ begin
   delete from job_requests where id = any (ids);
   delete from job_progress where job_id = any (ids);
   delete from job_cancels where job_id = any (ids);
+  delete from job_crashes where job_id = any (ids);
   delete from checkpoints where scope in (select 'j' || id from unnest(ids) id);
   delete from job_history where job_id = any (ids);
   get diagnostics deleted = row_count;
@@ -241,6 +254,10 @@ begin
     perform refuse('OC011', format('there is no job j%s', job), 'openclaw jobs list');
   end if;
   perform raise_unless_mine((select actor from job_requests where id = job), 'job j' || job);
+  -- A mission's segment is cancelled with its mission: alone it would come back.
+  if was.identifier = 'mission' then
+    return cancel_mission((was.payload ->> 'mission_id')::bigint);
+  end if;
   if was.locked_by is not null then
     insert into job_cancels (job_id) values (job) on conflict do nothing;
     perform record_act('jobs cancel', 'j' || job, '{"state": "running"}', '{"state": "running", "cancel_requested": true}');
@@ -289,6 +306,8 @@ begin
   insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
     values ('mission.cancelled', mission, m.trace_id, jsonb_build_object('kind', m.kind, 'was', m.state), array[m.kind]);
   perform record_act('missions cancel', 'm' || mission, jsonb_build_object('state', m.state), '{"state": "cancelled"}', '{}', m.trace_id);
+  -- A segment that is between two steps learns of it at once too.
+  perform pg_notify('mission:control', mission::text);
   perform pg_notify('mission:ended', mission::text);
   return 'cancelled';
 end $$;
@@ -520,6 +539,9 @@ CREATE FUNCTION public.jsonpath_fault(path text) RETURNS text
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
+  if path ~ '\*\*.*\*\*' then
+    return format('"%s" has ** more than once, which can take for ever', path);
+  end if;
   perform path::jsonpath;
   return null;
 exception when others then
@@ -942,36 +964,40 @@ CREATE FUNCTION public.release_pool(dead_pool text, cause text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-declare was workers; released integer; lost integer; mission_task integer := (select id from graphile_worker._private_tasks where identifier = 'mission');
+declare was workers; released integer; poisoned integer; mission_task integer := (select id from graphile_worker._private_tasks where identifier = 'mission');
 begin
   update workers set state = 'dead', ended_at = clock_now(), end_reason = cause where pool_id = dead_pool and state = 'live' returning * into was;
   if not found then
     return 0;
   end if;
-  -- A mission's segment is refunded too: its steps count their own attempts.
-  update graphile_worker._private_jobs j set
-      locked_by = null, locked_at = null, run_at = greatest(j.run_at, now()),
-      attempts = case when (was.local_queue and j.id <> all (was.running)) or j.task_id = mission_task then greatest(j.attempts - 1, 0) else j.attempts end,
-      last_error = case when was.local_queue and j.id <> all (was.running) then j.last_error else format('worker died: %s', cause) end
-    where j.locked_by = dead_pool;
-  get diagnostics released = row_count;
-  -- A job that has no attempt left would lie there for ever: it ends as lost, with the cause.
+  insert into job_crashes as c (job_id, crashes, last_cause)
+    select j.id, 1, cause from graphile_worker._private_jobs j
+    where j.locked_by = dead_pool and j.task_id is distinct from mission_task and (not was.local_queue or j.id = any (was.running))
+    on conflict (job_id) do update set crashes = c.crashes + 1, last_cause = excluded.last_cause;
   with gone as (
-    delete from graphile_worker._private_jobs j where j.locked_by is null and j.attempts >= j.max_attempts and j.last_error = format('worker died: %s', cause) returning *),
+    delete from graphile_worker._private_jobs j using job_crashes c
+    where j.locked_by = dead_pool and c.job_id = j.id and c.crashes >= 3 returning j.*),
   ended as (
-    insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, worker, error_class, last_error)
-      select g.id, t.identifier, g.payload, 'failed', g.priority, g.run_at, g.attempts, g.max_attempts, g.key, g.created_at, dead_pool, 'lost', g.last_error
+    insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, started_at, worker, error_class, last_error)
+      select g.id, t.identifier, g.payload, 'failed', g.priority, g.run_at, g.attempts, g.max_attempts, g.key, g.created_at, g.locked_at, dead_pool, 'poison',
+             format('its worker died while it ran, for the third time: %s', cause)
       from gone g join graphile_worker._private_tasks t on t.id = g.task_id
       returning job_id, task, last_error, attempts)
   insert into ops_agent_events (kind, severity, job, payload, tags)
-    select 'job.failed', 'error', job_id, jsonb_build_object('task', task, 'error_class', 'lost', 'error', last_error, 'attempts', attempts), array[task] from ended;
-  get diagnostics lost = row_count;
+    select 'job.failed', 'error', job_id, jsonb_build_object('task', task, 'error_class', 'poison', 'error', last_error, 'attempts', attempts), array[task] from ended;
+  get diagnostics poisoned = row_count;
+  update graphile_worker._private_jobs j set
+      locked_by = null, locked_at = null, run_at = greatest(j.run_at, now()), attempts = greatest(j.attempts - 1, 0),
+      last_error = case when exists (select from job_crashes c where c.job_id = j.id) then format('worker died: %s', cause) else j.last_error end
+    where j.locked_by = dead_pool;
+  get diagnostics released = row_count;
+  update graphile_worker._private_job_queues set locked_by = null, locked_at = null where locked_by = dead_pool;
   insert into ops_agent_events (kind, severity, payload, tags)
-    values ('worker.died', 'error', jsonb_build_object('pool_id', dead_pool, 'name', was.name, 'host', was.host, 'pid', was.pid, 'cause', cause, 'released', released - lost, 'lost', lost), array[was.pool]);
-  if released > lost then
-    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), released - lost));
+    values ('worker.died', 'error', jsonb_build_object('pool_id', dead_pool, 'name', was.name, 'host', was.host, 'pid', was.pid, 'cause', cause, 'released', released, 'poison', poisoned), array[was.pool]);
+  if released > 0 then
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), released));
   end if;
-  return released;
+  return released + poisoned;
 end $$;
 
 COMMENT ON FUNCTION public.release_pool(dead_pool text, cause text) IS 'Marks a pool dead and gives its jobs back, once; returns how many.';
@@ -1061,7 +1087,7 @@ end $$;
 COMMENT ON FUNCTION public.retry_job(job bigint) IS 'Runs a waiting job now, or queues a failed or cancelled one anew (a new id: history is kept). Returns the id that will run.';
 
 CREATE FUNCTION public.slowest_statements(at_most integer DEFAULT 5) RETURNS TABLE(query text, calls bigint, mean_ms double precision, total_ms double precision)
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $_$
 declare source text;
@@ -1071,7 +1097,7 @@ begin
     return;
   end if;
   return query execute format('select regexp_replace(left(query, 120), ''\s+'', '' '', ''g''), calls, round(mean_exec_time::numeric, 2)::float8, round(total_exec_time::numeric, 1)::float8
-    from %s order by total_exec_time desc limit $1', source) using at_most;
+    from %s where query ~* ''^\s*(select|insert|update|delete|with|merge)\y'' order by total_exec_time desc limit $1', source) using at_most;
 exception when others then
   -- The library is not preloaded, or the role may not read it: no figures rather than invented ones.
   return;
@@ -1101,6 +1127,7 @@ declare allow jsonb;
 begin
   if trusted_session() then return true; end if;
   allow := policy_value('sql.allow');
+  if coalesce(allow -> 'except' ? task.identifier, false) then return false; end if;
   return coalesce(allow -> 'effects' ? task.effect, false) or coalesce(allow -> 'tasks' ? task.identifier, false);
 end $$;
 
@@ -1202,6 +1229,14 @@ CREATE TABLE public.job_cancels (
 );
 
 COMMENT ON TABLE public.job_cancels IS 'Jobs that somebody wants to stop while they run; the worker that runs one aborts it and ends it as cancelled.';
+
+CREATE TABLE public.job_crashes (
+    job_id bigint NOT NULL,
+    crashes smallint NOT NULL,
+    last_cause text NOT NULL
+);
+
+COMMENT ON TABLE public.job_crashes IS 'How often a worker died while it ran a job; the third death ends the job as poison. An attempt is not spent by a death.';
 
 CREATE TABLE public.job_history (
     job_id bigint NOT NULL,
@@ -1653,6 +1688,9 @@ ALTER TABLE ONLY public.clock_override
 ALTER TABLE ONLY public.job_cancels
     ADD CONSTRAINT job_cancels_pkey PRIMARY KEY (job_id);
 
+ALTER TABLE ONLY public.job_crashes
+    ADD CONSTRAINT job_crashes_pkey PRIMARY KEY (job_id);
+
 ALTER TABLE ONLY public.job_history
     ADD CONSTRAINT job_history_pkey PRIMARY KEY (job_id);
 
@@ -1896,6 +1934,8 @@ GRANT SELECT ON TABLE public.clock_override TO PUBLIC;
 GRANT SELECT ON TABLE public.clock_override TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_cancels TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.job_crashes TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_history TO openclaw_tui;
 

@@ -20,17 +20,26 @@ export default defineTask(
   },
   async ({ sql, values, max_rows, timeout_ms }, { queryReadOnly, signal }) => {
     signal.throwIfAborted();
-    // The query becomes a sub-select, so that its rows are bounded by the server.
-    const { rows, fields } = await queryReadOnly(
-      `select * from (\n${sql.trim().replace(/;\s*$/, '')}\n) as q limit ${max_rows + 1}`,
-      values,
-      { timeoutMs: timeout_ms },
-    );
+    const { rows } = await queryReadOnly(bounded(sql, max_rows), values, { timeoutMs: timeout_ms });
+    const kept = rows.filter((row) => row.row !== null).slice(0, max_rows);
+    const result = kept.map((row) => row.row as Record<string, unknown>);
     return {
-      rows: rows.slice(0, max_rows),
-      row_count: Math.min(rows.length, max_rows),
-      truncated: rows.length > max_rows,
-      fields,
+      rows: result,
+      row_count: result.length,
+      truncated: rows.length > result.length || Number(rows[0]?.found ?? 0) > result.length,
+      fields: Object.keys(result[0] ?? {}),
     };
   },
 );
+
+const RESULT_LIMIT_BYTES = 200_000;
+
+/** The query as a sub-select, its rows as JSON: rows and bytes are bounded by the server, before they fill this process. */
+function bounded(sql: string, maxRows: number): string {
+  return `select case when bytes <= ${RESULT_LIMIT_BYTES} then row end as row, found from (
+    select row, sum(octet_length(row::text)) over (order by n) as bytes, count(*) over () as found, n from (
+      select row_to_json(q) as row, row_number() over () as n from (
+${sql.trim().replace(/;\s*$/, '')}
+      ) as q limit ${maxRows + 1}) as numbered) as measured
+    where bytes <= ${RESULT_LIMIT_BYTES} or n = 1 order by n`;
+}

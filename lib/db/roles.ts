@@ -1,3 +1,4 @@
+import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import type pg from 'pg';
 
 /**
@@ -48,13 +49,27 @@ export async function provisionRoles(
     if (!me.superuser) await client.query(`grant ${OWNER}, openclaw_tui to current_user`);
     for (const role of LOGIN_ROLES) {
       const secret = password(role);
-      if (secret) await client.query(`alter role ${role} password ${client.escapeLiteral(secret)}`);
+      if (secret) await client.query(`alter role ${role} password ${client.escapeLiteral(scramVerifier(secret))}`);
     }
   }
   if (me.superuser) {
     await client.query(
-      'grant pg_read_all_stats to openclaw_tui; grant pg_read_all_data to openclaw_backup; alter role openclaw_backup bypassrls',
+      `revoke pg_read_all_stats from openclaw_tui; grant pg_read_all_stats to ${OWNER}; grant pg_read_all_data to openclaw_backup; alter role openclaw_backup bypassrls`,
     );
   }
   return { separate: true };
+}
+
+const SCRAM_ITERATIONS = 4096;
+
+/**
+ * What Postgres stores of a password (RFC 5802, as `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`). It is sent in place of
+ * the password, because a statement's text is kept: in the server's log, in pg_stat_statements, in pg_stat_activity.
+ */
+function scramVerifier(password: string): string {
+  const salt = randomBytes(16);
+  const salted = pbkdf2Sync(password, salt, SCRAM_ITERATIONS, 32, 'sha256');
+  const keyOf = (name: string) => createHmac('sha256', salted).update(name).digest();
+  const storedKey = createHash('sha256').update(keyOf('Client Key')).digest('base64');
+  return `SCRAM-SHA-256$${SCRAM_ITERATIONS}:${salt.toString('base64')}$${storedKey}:${keyOf('Server Key').toString('base64')}`;
 }

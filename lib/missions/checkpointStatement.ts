@@ -61,7 +61,7 @@ events as (
   select 'mission.' || state, case state when 'failed' then 'error' else 'info' end, id, null, trace_id, false,
          jsonb_strip_nulls(jsonb_build_object('kind', kind, 'title', title, 'reason', wait_reason, 'error_class', error_class, 'error', left(error, 500))), array[kind]
   from changed)
-select json_agg(json_build_array(id, cancel_requested_by is not null)) as mine,
+select json_agg(json_build_array(id, cancel_requested_by is not null, state = 'running')) as mine,
        (select pg_notify('mission:ended', string_agg(id::text, ',')) from changed where state <> 'waiting') as notified
 from mine`;
 

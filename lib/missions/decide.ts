@@ -5,6 +5,9 @@ import type { Checkpoint, StepEnd, StepRow } from './types.ts';
 /** Steps of one mission that run side by side in one worker. */
 export const PARALLEL_STEPS = 8;
 
+/** A death of the worker is no failure of the step, but what kills its worker would do so for ever: two starts more than it has attempts. */
+const DEATHS_BEYOND_ATTEMPTS = 2;
+
 /**
  * What a dead worker had begun: `running` at the time of the claim. A repeatable effect runs again; of the others nobody
  * knows whether it happened, and only a person can say.
@@ -12,7 +15,10 @@ export const PARALLEL_STEPS = 8;
 export function recoverSteps(state: SegmentState, isIdempotent: (task: string) => boolean): StepEnd[] {
   const ends: StepEnd[] = [];
   for (const step of state.steps.filter((candidate) => candidate.state === 'running')) {
-    if (step.effect !== 'outside' || isIdempotent(step.task)) {
+    if (step.attempt >= step.max_attempts + DEATHS_BEYOND_ATTEMPTS) {
+      step.state = 'failed';
+      ends.push(emptyEnd(step, 'failed', 'poison', `its worker died while it ran, after ${step.attempt} starts`));
+    } else if (step.effect !== 'outside' || isIdempotent(step.task)) {
       step.state = 'queued';
     } else {
       step.state = 'unknown';

@@ -8,7 +8,7 @@ import type { MissionChange } from './types.ts';
 const PARK_ABOVE_MS = 5_000;
 
 /** The mission's end, once every step has one; a park, when nothing can go on for a while; else null. Asked when nothing runs. */
-export async function missionChange(state: SegmentState, db: Queryable): Promise<MissionChange | null> {
+export async function missionChange(state: SegmentState, db: Pick<Queryable, 'query'>): Promise<MissionChange | null> {
   const { steps, mission } = state;
   const unknown = steps.some((step) => step.state === 'unknown');
   if (steps.every((step) => TERMINAL.has(step.state))) {
@@ -17,6 +17,8 @@ export async function missionChange(state: SegmentState, db: Queryable): Promise
     if (unknown) return parked('step_unknown', null);
     const failed = steps.find((step) => step.state === 'failed');
     if (failed) return ended('failed', null, failed.error_class, `step ${failed.name}: ${failed.error}`);
+    if (steps.some((step) => step.state !== 'succeeded'))
+      return ended('cancelled', null, 'cancelled', 'a step of it was cancelled');
     return succeeded(state, db);
   }
   const soonest = soonestStartMs(state);
@@ -25,7 +27,7 @@ export async function missionChange(state: SegmentState, db: Queryable): Promise
 }
 
 /** With the plan's `output`, evaluated by Postgres as every path is; else the outputs of the steps that no other needs. */
-async function succeeded({ mission, steps }: SegmentState, db: Queryable): Promise<MissionChange> {
+async function succeeded({ mission, steps }: SegmentState, db: Pick<Queryable, 'query'>): Promise<MissionChange> {
   if (mission.plan.output === undefined) {
     return ended(
       'succeeded',
@@ -47,7 +49,7 @@ async function succeeded({ mission, steps }: SegmentState, db: Queryable): Promi
     return ended('succeeded', JSON.stringify(rows[0]?.output ?? null), null, null);
   } catch (error) {
     // OC009: the path finds nothing; class 22: it cannot be evaluated on this document. Neither mends itself.
-    if (!/^(OC009$|22)/.test(String((error as { code?: unknown }).code))) throw error;
+    if (!/^(OC009$|57014$|22)/.test(String((error as { code?: unknown }).code))) throw error;
     return ended(
       'failed',
       null,

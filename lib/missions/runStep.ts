@@ -43,7 +43,7 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
       throw new OpenClawError('E_UNKNOWN_TASK', `this worker has no task "${step.task}"`, {
         remedy: 'put its file into a tasks folder of this host',
       });
-    const payload = await resolvePayload(run);
+    const payload = await settleAfterAbort(resolvePayload(run), signal);
     inputBytes = Buffer.byteLength(JSON.stringify(payload));
     const context = createContext(
       runtime,
@@ -135,18 +135,21 @@ function finishOfError(
   };
 }
 
-/** OC009: a path finds nothing; what the earlier steps gave does not change any more. */
-const PERMANENT_CODES = new Set(['E_NOT_JSON', 'E_OUTPUT_TOO_LARGE', 'OC009']);
+/**
+ * OC009: a path finds nothing; class 22: it cannot be evaluated on these outputs; 57014: it takes too long. What the earlier
+ * steps gave does not change any more.
+ */
+const PERMANENT_CODES = /^(E_NOT_JSON|E_OUTPUT_TOO_LARGE|OC009|57014|22\w{3})$/;
 
 function isPermanent(cause: unknown, task: LoadedTask | undefined): boolean {
   if (cause instanceof PermanentError) return true;
   const code = (cause as { code?: unknown } | null)?.code;
-  return (typeof code === 'string' && PERMANENT_CODES.has(code)) || (task !== undefined && !task.retryable(cause));
+  return (typeof code === 'string' && PERMANENT_CODES.test(code)) || (task !== undefined && !task.retryable(cause));
 }
 
 async function resolvePayload({ runtime, step }: StepRun): Promise<unknown> {
   if (pathsIn(step.payload).length === 0) return step.payload;
-  const { rows } = await runtime.db.query<{ payload: unknown }>('select step_payload($1) as payload', [step.id]);
+  const { rows } = await runtime.paths.query<{ payload: unknown }>('select step_payload($1) as payload', [step.id]);
   return rows[0]?.payload;
 }
 

@@ -6,8 +6,8 @@ import type { TaskContext } from '../tasks/types.ts';
 import { CLAIM, LOAD_STEPS } from './checkpointStatement.ts';
 import { hasWork, nextCheckpoint, PARALLEL_STEPS, recoverSteps } from './decide.ts';
 import { missionChange } from './missionChange.ts';
-import { runStep } from './runStep.ts';
-import { openState, type SegmentState, soonestStartMs } from './state.ts';
+import { runStep, type StepFinish } from './runStep.ts';
+import { emptyEnd, openState, type SegmentState, soonestStartMs } from './state.ts';
 import type { Checkpoint, MissionRow, StepRow } from './types.ts';
 import type { CheckpointWriter } from './writer.ts';
 
@@ -78,17 +78,21 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
 
   const start = (step: StepRow) => {
     inFlight.add(step.id);
-    void runStep({ runtime, mission, step, steps, jobId: context.job.id, signal, ...(random && { random }) }).then(
-      (finish) => {
+    const run = { runtime, mission, step, steps, jobId: context.job.id, signal, ...(random && { random }) };
+    void runStep(run)
+      .catch((error: unknown): StepFinish => {
+        context.log.error({ step: step.name, err: error }, 'a step ended in a way that is not provided for');
+        return { step, end: emptyEnd(step, 'failed', 'E_UNREADABLE', 'the error of the step could not be read') };
+      })
+      .then((finish) => {
         inFlight.delete(step.id);
         finished.push(finish);
         news.tell();
-      },
-    );
+      });
   };
 
-  /** Nothing follows from a checkpoint before it is committed. */
-  const commit = async (checkpoint: Checkpoint, begun: StepRow[]): Promise<void> => {
+  /** Nothing follows from a checkpoint before it is committed. @returns whether the mission goes on. */
+  const commit = async (checkpoint: Checkpoint, begun: StepRow[]): Promise<boolean> => {
     const result = await writer.submit(checkpoint);
     if (!result.accepted) {
       abort.abort(new JobAborted('lease_lost', 'the mission was claimed by another worker'));
@@ -98,8 +102,10 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
         `mission m${mission.id} was claimed by another worker after epoch ${mission.epoch}`,
       );
     }
+    if (!result.open) return false;
     for (const step of begun) start(step);
     if (result.cancelRequested && !state.cancelRequested) cancel();
+    return true;
   };
 
   const run = async (): Promise<SegmentResult> => {
@@ -109,9 +115,10 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
       const { checkpoint, begun } = nextCheckpoint(state, ends, stopping);
       ends = [];
       const idle = inFlight.size === 0 && begun.length === 0 && checkpoint.requeues.length === 0;
-      if (idle && !stopping) checkpoint.change = await missionChange(state, runtime.db);
-      if (hasWork(checkpoint)) await commit(checkpoint, begun);
+      if (idle && !stopping) checkpoint.change = await missionChange(state, runtime.paths);
+      const goesOn = !hasWork(checkpoint) || (await commit(checkpoint, begun));
       if (checkpoint.change) return { mission: mission.id, state: checkpoint.change.state, steps: steps.length };
+      if (!goesOn) return { mission: mission.id, state: 'ended_elsewhere', steps: steps.length };
       if (stopping && inFlight.size === 0 && finished.length === 0) throw context.signal.reason;
       if (checkpoint.requeues.length > 0) continue;
       const mayStart = !stopping && inFlight.size < PARALLEL_STEPS;
@@ -119,7 +126,20 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
     }
   };
 
-  return { run, cancel };
+  /** However it ends, no step of it goes on beside the next claim's. */
+  const runToEnd = async (): Promise<SegmentResult> => {
+    try {
+      return await run();
+    } finally {
+      if (inFlight.size > 0) {
+        abort.abort(new JobAborted('lease_lost', 'the segment has ended'));
+        // Bounded: a step that ignores its signal is given up by runStep.
+        while (inFlight.size > 0) await news.wait(Number.POSITIVE_INFINITY);
+      }
+    }
+  };
+
+  return { run: runToEnd, cancel };
 }
 
 /** A flag that something has happened and the wait for it: what is told before the wait begins is not lost. */

@@ -87,4 +87,6 @@ export interface CheckpointResult {
   /** False: the mission belongs to another epoch; nothing was written. */
   accepted: boolean;
   cancelRequested: boolean;
+  /** False: it is still this epoch's, but has ended or been parked by another hand (a cancel): nothing of it may start. */
+  open: boolean;
 }

@@ -15,6 +15,9 @@ interface Member {
   reject: (error: unknown) => void;
 }
 
+/** What the statement says of a mission that is still of the member's epoch. */
+type Owned = { cancelRequested: boolean; open: boolean };
+
 const GROUP_LIMIT = 256;
 /** A checkpoint that cannot be stored for this long makes its segment fail; the job is then tried again. */
 const CONNECTION_RETRIES = 30;
@@ -44,7 +47,12 @@ export function createWriter(db: Queryable, log: Logger): CheckpointWriter {
         log,
       );
       for (const { checkpoint, resolve } of group)
-        resolve({ accepted: mine.has(checkpoint.mission), cancelRequested: mine.get(checkpoint.mission) ?? false });
+        resolve({
+          accepted: mine.has(checkpoint.mission),
+          cancelRequested: false,
+          open: false,
+          ...mine.get(checkpoint.mission),
+        });
     } catch (error) {
       if (group.length === 1) return group[0]!.reject(error);
       // One bad member (an output that jsonb refuses, say) must not fail the others: each alone.
@@ -65,7 +73,7 @@ export function createWriter(db: Queryable, log: Logger): CheckpointWriter {
   };
 }
 
-async function commitWithRetries(db: Queryable, group: Checkpoint[], log: Logger): Promise<Map<string, boolean>> {
+async function commitWithRetries(db: Queryable, group: Checkpoint[], log: Logger): Promise<Map<string, Owned>> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await commitOnce(db, group);
@@ -78,14 +86,14 @@ async function commitWithRetries(db: Queryable, group: Checkpoint[], log: Logger
   }
 }
 
-async function commitOnce(db: Queryable, group: Checkpoint[]): Promise<Map<string, boolean>> {
+async function commitOnce(db: Queryable, group: Checkpoint[]): Promise<Map<string, Owned>> {
   const withMission = <T>(pick: (checkpoint: Checkpoint) => readonly T[]) =>
     group.flatMap((checkpoint) => pick(checkpoint).map((item) => ({ mission: checkpoint.mission, ...item })));
   const ends = withMission((checkpoint) => checkpoint.ends).map((end) => rawJson(end, end.output));
   const changes = withMission((checkpoint) => (checkpoint.change ? [checkpoint.change] : [])).map((change) =>
     rawJson(change, change.output),
   );
-  const { rows } = await db.query<{ mine: [string | number, boolean][] | null }>({
+  const { rows } = await db.query<{ mine: [string | number, boolean, boolean][] | null }>({
     name: 'openclaw_checkpoint',
     text: CHECKPOINT,
     values: [
@@ -96,7 +104,7 @@ async function commitOnce(db: Queryable, group: Checkpoint[]): Promise<Map<strin
       `[${changes.join(',')}]`,
     ],
   });
-  return new Map((rows[0]?.mine ?? []).map(([id, cancelRequested]) => [String(id), cancelRequested]));
+  return new Map((rows[0]?.mine ?? []).map(([id, cancelRequested, open]) => [String(id), { cancelRequested, open }]));
 }
 
 /** The object as JSON with `output`, which is JSON text already, put in as it is. */

@@ -122,7 +122,10 @@ async function launch(context: StartContext, programs: PostgresPrograms): Promis
     });
   }
   if (await hasLibrary(programs, 'pg_stat_statements', context.account))
-    settings.shared_preload_libraries = 'pg_stat_statements';
+    Object.assign(settings, {
+      shared_preload_libraries: 'pg_stat_statements',
+      'pg_stat_statements.track_utility': 'off',
+    });
   if (!context.durable) Object.assign(settings, { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' });
   writeLaunched(context.path, 'postgres', launched, context.account);
   context.progress(`Starting the private PostgreSQL ${programs.version}`);

@@ -16,6 +16,8 @@ export interface TaskRuntime {
   readonly db: Database;
   /** The read-only role's connections; the usual ones, in read-only transactions, where that role could not be made. */
   readonly reader: Database;
+  /** Evaluates paths: its statements have a limit of seconds, so that a path which takes for ever holds nobody up. */
+  readonly paths: Pick<Database, 'query'>;
   readonly registry: TaskRegistry;
 }
 

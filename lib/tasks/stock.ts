@@ -79,5 +79,5 @@ async function runtimeOf(helpers: JobHelpers): Promise<TaskRuntime> {
         }
       }),
   };
-  return { ...(await shared), db, reader: db };
+  return { ...(await shared), db, reader: db, paths: db };
 }

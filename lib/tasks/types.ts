@@ -15,7 +15,7 @@ export interface Backoff {
   maxMs: number;
 }
 
-/** The names and payloads of the tasks, filled by the generated types/tasks.d.ts (`openclaw tasks types`). */
+/** The names and payloads of the tasks, filled by the generated types/tasks.d.ts (`openclaw types`). */
 export type TaskName = keyof GraphileWorker.Tasks;
 export type PayloadOf<Name> = Name extends TaskName ? GraphileWorker.Tasks[Name] : Record<string, unknown>;
 

@@ -41,6 +41,8 @@ export interface WorkerPool {
 }
 
 const RENEW_INTERVAL_MS = 1000;
+/** Of the time to drain, what giving back and closing take. */
+const CLOSING_MS = 1500;
 
 /** Starts one graphile-worker runner for the tasks of one pool, with its ledger and its lease. */
 export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool> {
@@ -185,7 +187,7 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
       stopping = true;
       const stopped = runner.stop(reason);
       for (const job of running.values()) job.abort(new JobAborted('stopping', 'the worker is stopping'));
-      await withinDeadline(stopped, options.drainTimeoutMs, () =>
+      await withinDeadline(stopped, Math.max(500, options.drainTimeoutMs - CLOSING_MS), () =>
         log.warn({ running: [...running.values()] }, 'jobs did not end in time; they are given back'),
       );
       renewTimer.stop();
@@ -193,7 +195,7 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
       const givenBack = await retirePool(options.leasePool, poolId, reason);
       if (givenBack > 0) log.info({ count: givenBack }, 'jobs were given back');
       // Unbounded waits end here: a connection in use by a job that ignores its signal is cut with the process.
-      await withinDeadline(pgPool.end(), 2000, () => log.warn('connections are still in use'));
+      await withinDeadline(pgPool.end(), 500, () => log.warn('connections are still in use'));
     },
   };
 }

@@ -36,6 +36,9 @@ export interface Workers {
   stop: (reason: string) => Promise<void>;
 }
 
+/** Longer than any sound path takes on outputs of at most a megabyte each. */
+const PATH_LIMIT_MS = 2000;
+
 const DEFAULT_CONCURRENCY: Record<PoolName, number> = { missions: 8, reactions: 4, learning: 1, upkeep: 4 };
 
 /** Settings of the checkpoint writer's own connection: prepared once, by index, never by the luck of the statistics. Elsewhere they would ruin graphile-worker's fetch. */
@@ -69,12 +72,25 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     max: 4,
     settings: { default_transaction_read_only: 'on', ...(options.readerRole && { role: options.readerRole }) },
   });
-  const allPools = [taskPool, leasePool, writerPool, readerPool];
+  const pathsPool = createPool(workerUrl, {
+    ...shared,
+    name: 'paths',
+    max: 2,
+    settings: { statement_timeout: String(PATH_LIMIT_MS) },
+  });
+  const allPools = [pathsPool, taskPool, leasePool, writerPool, readerPool];
 
   const registry = await loadTasks(taskFolders(config));
   for (const fault of registry.faults) log.error(fault, 'a file in a tasks folder is no task; the others run');
   await registerTasks(taskPool, registry.tasks.values(), config.home);
-  const runtime: TaskRuntime = { config, log, db: databaseOf(taskPool), reader: databaseOf(readerPool), registry };
+  const runtime: TaskRuntime = {
+    config,
+    log,
+    db: databaseOf(taskPool),
+    reader: readerOf(readerPool),
+    paths: databaseOf(pathsPool),
+    registry,
+  };
   useWriter(runtime, createWriter(writerPool, log));
 
   await recover(leasePool, log);
@@ -110,11 +126,14 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     throw error;
   }
 
-  const control = await listenForControl(leasePool, log, (job) =>
-    pools.some((pool) => pool.abort(job, new JobAborted('cancelled', 'cancelled on request'))),
-  );
+  const deliver = () => deliverCancels(leasePool, pools);
+  const control = await listenForControl(leasePool, log, deliver);
   const ticks = [
-    cron.schedule('* * * * * *', () => tick(leasePool, log), { noOverlap: true, timezone: 'UTC', name: 'wake' }),
+    cron.schedule('* * * * * *', () => tick(leasePool, log, deliver), {
+      noOverlap: true,
+      timezone: 'UTC',
+      name: 'wake',
+    }),
     cron.schedule('30 * * * * *', () => reconcile(leasePool, log), {
       noOverlap: true,
       timezone: 'UTC',
@@ -133,8 +152,33 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
       control.stop();
       await Promise.race([
         Promise.all(allPools.map((pool) => pool.end())),
-        new Promise((resolve) => setTimeout(resolve, 2000).unref()),
+        new Promise((resolve) => setTimeout(resolve, 500).unref()),
       ]);
+    },
+  };
+}
+
+/**
+ * A reader's session goes back as it came: what a query set, locked or notified is undone, whether it succeeded or not.
+ */
+function readerOf(pool: Pool): Database {
+  return {
+    query: pool.query.bind(pool) as Database['query'],
+    transaction: async (work) => {
+      const client = await pool.connect();
+      let broken: Error | undefined;
+      try {
+        await client.query('begin');
+        return await work(client);
+      } finally {
+        await client
+          .query('rollback')
+          .then(() => client.query('discard all'))
+          .catch((error: Error) => {
+            broken = error;
+          });
+        client.release(broken);
+      }
     },
   };
 }
@@ -149,19 +193,29 @@ async function recover(db: Pool, log: Logger): Promise<void> {
   await reconcile(db, log);
 }
 
+/** What somebody had the right to cancel is a row; a notification, which anybody may send, only makes us look. */
+async function deliverCancels(db: Pool, pools: readonly WorkerPool[]): Promise<void> {
+  const jobs = pools.flatMap((pool) => [...pool.running.keys()]);
+  const missions = [...activeSegments.keys()];
+  if (jobs.length + missions.length === 0) return;
+  const { rows } = await db.query<{ jobs: string[]; missions: string[] }>(
+    `select array(select job_id::text from job_cancels where job_id = any ($1::bigint[])) as jobs,
+            array(select id::text from ops_missions where id = any ($2::bigint[]) and cancel_requested_by is not null) as missions`,
+    [jobs, missions],
+  );
+  for (const id of rows[0]!.jobs) {
+    for (const pool of pools) pool.abort(id, new JobAborted('cancelled', 'cancelled on request'));
+  }
+  for (const id of rows[0]!.missions) activeSegments.get(id)?.cancel();
+}
+
 /** Each second: wake parked missions that are due, give back what a process that died on this host held, deliver cancels. */
-async function tick(db: Pool, log: Logger): Promise<void> {
+async function tick(db: Pool, log: Logger, deliver: () => Promise<void>): Promise<void> {
   try {
     await db.query('select wake_missions()');
     const dead = await releaseDeadOnThisHost(db);
     if (dead.pools.length > 0) log.warn(dead, 'workers had died; their jobs were given back');
-    if (activeSegments.size > 0) {
-      const { rows } = await db.query<{ id: string }>(
-        'select id from ops_missions where id = any ($1::bigint[]) and cancel_requested_by is not null',
-        [[...activeSegments.keys()]],
-      );
-      for (const { id } of rows) activeSegments.get(id)?.cancel();
-    }
+    await deliver();
   } catch (error) {
     log.warn({ err: error }, 'a tick failed; the next one tries again');
   }
@@ -177,21 +231,18 @@ async function reconcile(db: Pool, log: Logger): Promise<void> {
 }
 
 /** Cancels at once instead of within the second. A lost listener connects anew; the tick covers the gap. */
-async function listenForControl(
-  db: Pool,
-  log: Logger,
-  abortJob: (id: string) => boolean,
-): Promise<{ stop: () => void }> {
+async function listenForControl(db: Pool, log: Logger, deliver: () => Promise<void>): Promise<{ stop: () => void }> {
   let stopped = false;
   let client: PoolClient | undefined;
   const connect = async (): Promise<void> => {
     const connected = await db.connect();
     if (stopped) return connected.release();
     client = connected;
-    connected.on('notification', ({ channel, payload }) => {
-      if (channel === 'job:control' && payload) abortJob(payload);
-      if (channel === 'mission:control' && payload) activeSegments.get(payload)?.cancel();
-    });
+    connected.on(
+      'notification',
+      () =>
+        void deliver().catch((error: unknown) => log.warn({ err: error }, 'a cancel was not looked up; the tick does')),
+    );
     connected.once('error', (error) => {
       client = undefined;
       connected.release(error);

@@ -47,7 +47,7 @@ set search_path = public, pg_catalog, pg_temp
 as $$ select value from ops_policy where key = wanted order by version desc limit 1 $$;
 
 insert into ops_policy (key, version, value, actor, reason) values
-  ('sql.allow', 1, '{"effects": ["read", "write"], "tasks": []}', 'system', 'tasks that a limited SQL role may queue: those of these effects, and those named'),
+  ('sql.allow', 1, '{"effects": ["read", "write"], "tasks": [], "except": ["run_sql"]}', 'system', 'tasks that a limited SQL role may queue: those of these effects and those named, without the exceptions (run_sql reads tables that a limited role may not)'),
   ('retention.jobs_ok', 1, '"7 days"', 'system', 'jobs that went well'),
   ('retention.jobs_failed', 1, '"90 days"', 'system', 'jobs that did not'),
   ('retention.events', 1, '"90 days"', 'system', 'events, acts and outcomes'),

@@ -97,6 +97,13 @@ comment on column workers.streak_since is 'Since when its renewals are unbroken;
 create index workers_live on workers (host) where state = 'live';
 create unique index workers_one_of_a_name on workers (name) where state = 'live';
 
+create table job_crashes (
+  job_id bigint primary key,
+  crashes smallint not null,
+  last_cause text not null
+);
+comment on table job_crashes is 'How often a worker died while it ran a job; the third death ends the job as poison. An attempt is not spent by a death.';
+
 create table job_progress (
   job_id bigint primary key,
   fraction real check (fraction between 0 and 1),
@@ -186,6 +193,7 @@ declare allow jsonb;
 begin
   if trusted_session() then return true; end if;
   allow := policy_value('sql.allow');
+  if coalesce(allow -> 'except' ? task.identifier, false) then return false; end if;
   return coalesce(allow -> 'effects' ? task.effect, false) or coalesce(allow -> 'tasks' ? task.identifier, false);
 end $$;
 

@@ -23,6 +23,9 @@ begin
   if priority not between -32768 and 32767 then
     perform refuse('OC009', format('priority is %s, expected -32768 to 32767 (lower runs first)', priority), 'leave it out for 0');
   end if;
+  if run_at is not null and not (run_at between '1970-01-01' and '2200-01-01') then
+    perform refuse('OC009', format('run_at is %s, expected a time from 1970 to 2200', run_at), 'leave it out for now');
+  end if;
   payload := coalesce(payload, '{}');
   -- Assignments, not PERFORM: a simple expression costs a tenth of a statement.
   ignored := set_config('openclaw.enqueued', 'on', true);
@@ -156,6 +159,10 @@ begin
     perform refuse('OC011', format('there is no job j%s', job), 'openclaw jobs list');
   end if;
   perform raise_unless_mine((select actor from job_requests where id = job), 'job j' || job);
+  -- A mission's segment is cancelled with its mission: alone it would come back.
+  if was.identifier = 'mission' then
+    return cancel_mission((was.payload ->> 'mission_id')::bigint);
+  end if;
   if was.locked_by is not null then
     insert into job_cancels (job_id) values (job) on conflict do nothing;
     perform record_act('jobs cancel', 'j' || job, '{"state": "running"}', '{"state": "running", "cancel_requested": true}');

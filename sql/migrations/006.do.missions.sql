@@ -248,6 +248,8 @@ begin
   insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
     values ('mission.cancelled', mission, m.trace_id, jsonb_build_object('kind', m.kind, 'was', m.state), array[m.kind]);
   perform record_act('missions cancel', 'm' || mission, jsonb_build_object('state', m.state), '{"state": "cancelled"}', '{}', m.trace_id);
+  -- A segment that is between two steps learns of it at once too.
+  perform pg_notify('mission:control', mission::text);
   perform pg_notify('mission:ended', mission::text);
   return 'cancelled';
 end $$;

@@ -227,6 +227,9 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  if path ~ '\*\*.*\*\*' then
+    return format('"%s" has ** more than once, which can take for ever', path);
+  end if;
   perform path::jsonpath;
   return null;
 exception when others then
@@ -249,6 +252,15 @@ begin
   select array_agg(format('%s: %s', f.at, f.message)) into faults from plan_faults(plan) f;
   if jsonb_typeof(coalesce(input, '{}')) <> 'object' then
     faults := faults || format('input: is a JSON %s, expected an object', jsonb_typeof(input));
+  end if;
+  if octet_length(input::text) > 262144 then
+    faults := faults || format('input: has %s bytes, at most 262144 are taken', octet_length(input::text));
+  end if;
+  if length(title) not between 1 and 200 then
+    faults := faults || format('title: has %s characters, expected 1 to 200', length(title));
+  end if;
+  if length(dedupe_key) not between 1 and 512 then
+    faults := faults || format('dedupe_key: has %s characters, expected 1 to 512', length(dedupe_key));
   end if;
   if priority not between -32768 and 32767 then
     faults := faults || format('priority: is %s, expected -32768 to 32767 (lower runs first)', priority);

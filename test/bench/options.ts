@@ -21,7 +21,7 @@ export interface BenchOptions {
 export const USAGE = `npm run bench -- [--rounds N] [--jobs N] [--only <measure>] [--small] [--profile <folder>]`;
 
 const FULL = { rounds: 5, jobs: 20_000, backlog: 100_000, singleMs: 1500, latencyMs: 4000 };
-const SMALL = { rounds: 1, jobs: 1000, backlog: 2000, singleMs: 150, latencyMs: 600 };
+const SMALL = { rounds: 1, jobs: 500, backlog: 2000, singleMs: 120, latencyMs: 400 };
 
 /** @throws an Error that names the faulty option. */
 export function readOptions(args: string[], measures: readonly string[]): BenchOptions {

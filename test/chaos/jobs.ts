@@ -87,6 +87,7 @@ await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('
 await database.drop();
 
 const sound =
+  (kills === 0 || (counts.died ?? 0) > 0) &&
   counts.asked === jobs &&
   counts.ended === jobs &&
   counts.failed === 0 &&

@@ -57,7 +57,10 @@ test('--json prints JSON and nothing else, for every action that there is', asyn
 });
 
 test('status and config check print JSON too, and status exits 3 where no worker lives', async () => {
-  const [status, config] = await Promise.all([openclaw(['status', '--json'], env), openclaw(['config', 'check', '--json'], env)]);
+  const [status, config] = await Promise.all([
+    openclaw(['status', '--json'], env),
+    openclaw(['config', 'check', '--json'], env),
+  ]);
   assert.is(status.code, 3, status.stderr);
   const said = JSON.parse(status.stdout);
   assert.equal([said.ok, said.servers.postgres.running, said.workers], [false, true, []]);
@@ -70,7 +73,14 @@ test('no output holds the password of the database', async () => {
   const password = decodeURIComponent(new URL(env.DATABASE_URL!).password);
   assert.ok(password.length > 8);
   const outputs = await Promise.all(
-    [['status'], ['config', 'check'], ['status', '--json'], ['config', 'check', '--json'], ['audit', 'list'], ['worker', 'nope']].map((args) => openclaw(args, env)),
+    [
+      ['status'],
+      ['config', 'check'],
+      ['status', '--json'],
+      ['config', 'check', '--json'],
+      ['audit', 'list'],
+      ['worker', 'nope'],
+    ].map((args) => openclaw(args, env)),
   );
   for (const { stdout, stderr } of outputs) assert.not.ok((stdout + stderr).includes(password));
 });
@@ -84,13 +94,17 @@ test('help names every verb, with its options, and exits 0', async () => {
     openclaw([], env),
   ]);
   assert.is(all.code, 0);
-  for (const name of [...groups, 'up', 'down', 'status', 'worker', 'psql']) assert.match(all.stdout, new RegExp(`^ {2}${name}\\b`, 'm'));
-  assert.match(all.stdout, /Exit codes: 0 ok, 1 failed, 2 usage, 3 degraded or pending, 75 try again, 78 configuration/);
+  for (const name of [...groups, 'up', 'down', 'status', 'worker', 'psql'])
+    assert.match(all.stdout, new RegExp(`^ {2}${name}\\b`, 'm'));
+  assert.match(
+    all.stdout,
+    /Exit codes: 0 ok, 1 failed, 2 usage, 3 degraded or pending, 75 try again, 78 configuration/,
+  );
   assert.is(jobs.code, 0);
   for (const action of ACTIONS.filter(({ name }) => name.startsWith('jobs ')))
     assert.match(jobs.stdout, new RegExp(`^ {2}${action.name.split(' ')[1]}\\b`, 'm'));
   assert.is(run.code, 0);
-  assert.match(run.stdout, /--wait[^]*--timeout <time>[^]*Example:\n {2}openclaw run fetch_url/);
+  assert.match(run.stdout, /--wait[\s\S]*--timeout <time>[\s\S]*Example:\n {2}openclaw run fetch_url/);
   assert.is(none.code, 2);
   assert.match(none.stderr, /Usage: openclaw/);
 });
@@ -103,10 +117,10 @@ test('a database that does not answer is exit 75, a bad configuration exit 78, e
     openclaw(['jobs', 'list'], { ...env, OPENCLAW_CONCURRENCY_MISSIONS: 'many' }),
   ]);
   assert.is(gone.code, 75, gone.stderr);
-  assert.match(gone.stderr, /^E_[A-Z_]+: [^]*remedy: /);
+  assert.match(gone.stderr, /^E_[A-Z_]+: [\s\S]*remedy: /);
   assert.not.match(gone.stderr, /hiddensecret/);
   assert.is(key.code, 78, key.stderr);
-  assert.match(key.stderr, /OPENCLAW_TASK_DIR[^]*did you mean OPENCLAW_TASK_DIRS/);
+  assert.match(key.stderr, /OPENCLAW_TASK_DIR[\s\S]*did you mean OPENCLAW_TASK_DIRS/);
   assert.is(url.code, 78, url.stderr);
   assert.match(url.stderr, /OPENCLAW_CONCURRENCY_MISSIONS .*'many'/);
 });

@@ -5,6 +5,13 @@ import { connectAs, refusal } from '../harness/refusal.ts';
 import { suite } from '../harness/suite.ts';
 
 const test = suite('add_job and add_jobs, as binaryrogue');
+/** The first of January, some years on. */
+const inYears = (years: number) => new Date(Date.UTC(new Date().getUTCFullYear() + years, 0, 1));
+const [NEXT, LATER, LATEST] = [inYears(1), inYears(2), inYears(3)].map((date) => date.toISOString()) as [
+  string,
+  string,
+  string,
+];
 let database: TestDatabase;
 let rogue: Pool;
 

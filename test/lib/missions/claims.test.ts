@@ -27,6 +27,7 @@ test.before(async () => {
     log: createLogger({ name: 'test', level: 'silent' }),
     db,
     reader: db,
+    paths: db,
     registry: await loadTasks([TEST_TASKS]),
   };
 });
@@ -134,8 +135,13 @@ test('a checkpoint that is sent twice is accepted twice and written once', async
   } as const;
   const begin = { mission, epoch: 1, ends: [], requeues: [], starts: [{ step, attempt: 1 }], change: null };
   const finish = { mission, epoch: 1, ends: [end], requeues: [], starts: [], change };
-  for (const checkpoint of [begin, begin, finish, finish]) {
-    assert.equal(await writer.submit(checkpoint), { accepted: true, cancelRequested: false });
+  for (const [checkpoint, open] of [
+    [begin, true],
+    [begin, true],
+    [finish, true],
+    [finish, false],
+  ] as const) {
+    assert.equal(await writer.submit({ ...checkpoint }), { accepted: true, cancelRequested: false, open });
   }
   assert.equal((await writer.submit({ ...finish, epoch: 0 })).accepted, false, 'another epoch is fenced');
   const counts = await database.pool.query(

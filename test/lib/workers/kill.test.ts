@@ -92,13 +92,19 @@ async function submit(mark: string, ms: number, task = 'wait'): Promise<string> 
 async function assertOnceEach(id: string, mark: string): Promise<void> {
   assert.equal((await ended(id)).state, 'succeeded');
   assert.equal(await Promise.all(['a', 'b', 'c'].map((name) => startsOf(`${mark}-${name}`))), [1, 2, 1]);
-  assert.equal((await steps(id)).map((step) => [step.state, step.attempt]), [
-    ['succeeded', 1],
-    ['succeeded', 2],
-    ['succeeded', 1],
-  ]);
+  assert.equal(
+    (await steps(id)).map((step) => [step.state, step.attempt]),
+    [
+      ['succeeded', 1],
+      ['succeeded', 2],
+      ['succeeded', 1],
+    ],
+  );
   const outcomes = await query('select step_id, state from ops_outcomes where mission_id = $1', [id]);
-  assert.equal(outcomes.map((outcome) => outcome.state), ['succeeded', 'succeeded', 'succeeded']);
+  assert.equal(
+    outcomes.map((outcome) => outcome.state),
+    ['succeeded', 'succeeded', 'succeeded'],
+  );
   assert.is(new Set(outcomes.map((outcome) => outcome.step_id)).size, 3);
 }
 
@@ -120,7 +126,10 @@ test('another worker on the same host takes over by itself within 3 s: a mission
   const workers = await Promise.all([startWorker(), startWorker()]);
   const id = await submit('heir', 1500);
   await started('heir-b', 1);
-  const [{ pid }] = await query('select pid from workers where pool_id = (select worker from ops_missions where id = $1)', [id]);
+  const [{ pid }] = await query(
+    'select pid from workers where pool_id = (select worker from ops_missions where id = $1)',
+    [id],
+  );
   const victim = workers.find((worker) => worker.pid === pid)!;
   const heir = workers.find((worker) => worker !== victim)!;
   // Jobs that the victim holds as well, found by asking until it took one.
@@ -140,26 +149,33 @@ test('another worker on the same host takes over by itself within 3 s: a mission
   await Promise.all([started('heir-b', 2, 3000), started(plain.mark, 2, 3000), started(queued.mark, 2, 3000)]);
   assert.ok(Date.now() - killed < 3000, `took over after ${Date.now() - killed} ms`);
   await assertOnceEach(id, 'heir');
-  const [{ pid: by }] = await query('select pid from workers where pool_id = (select worker from ops_missions where id = $1)', [id]);
+  const [{ pid: by }] = await query(
+    'select pid from workers where pool_id = (select worker from ops_missions where id = $1)',
+    [id],
+  );
   assert.is(by, heir.pid);
   for (const job of [plain.job, queued.job, behind])
     await eventually(async () => (await seen(job)).state === 'succeeded', `j${job} succeeds`);
-  assert.is((await seen(plain.job)).attempts, 2, 'an attempt that really ran is spent');
+  assert.is((await seen(plain.job)).attempts, 1, 'a death of the worker spends no attempt');
 });
 
-test('a job without an attempt left ends as lost, with the cause of death', async () => {
-  const first = await startWorker();
+test('a job that its worker dies of ends as poison after the third death, with the cause, however many attempts it has', async () => {
   const id = await addJob('wait', { ms: 20_000, mark: 'last' }, ', max_attempts => 1');
-  await started('last', 1);
-  await end(first, 'SIGKILL');
+  let pid: number | undefined;
+  for (const death of [1, 2, 3]) {
+    const worker = await startWorker();
+    await started('last', death);
+    pid = worker.pid;
+    await end(worker, 'SIGKILL');
+  }
   await startWorker();
   const job = await eventually(async () => {
     const row = await seen(id);
     return row.state === 'failed' && row;
   }, 'it is given up');
-  assert.is(job.error_class, 'lost');
-  assert.match(job.last_error, new RegExp(`^worker died: process ${first.pid} on `));
-  assert.is(await startsOf('last'), 1);
+  assert.is(job.error_class, 'poison');
+  assert.match(job.last_error, new RegExp(`for the third time: process ${pid} on `));
+  assert.is(await startsOf('last'), 3);
 });
 
 test('an effect outside that ran at the kill is unknown: the mission waits, and it is not run again', async () => {
@@ -173,18 +189,25 @@ test('an effect outside that ran at the kill is unknown: the mission waits, and 
     return row.state === 'waiting' && row;
   }, 'the mission waits');
   assert.is(waiting.wait_reason, 'step_unknown');
-  assert.equal((await steps(id)).map((step) => [step.state, step.error_class]), [
-    ['succeeded', null],
-    ['unknown', 'worker_died'],
-    ['queued', null],
-  ]);
+  assert.equal(
+    (await steps(id)).map((step) => [step.state, step.error_class]),
+    [
+      ['succeeded', null],
+      ['unknown', 'worker_died'],
+      ['queued', null],
+    ],
+  );
   const outcomes = await query('select state, success from ops_outcomes where mission_id = $1 order by id', [id]);
   assert.equal(outcomes, [
     { state: 'succeeded', success: true },
     { state: 'unknown', success: false },
   ]);
   assert.is(await startsOf('outside-b'), 1);
-  assert.equal(await query('select from graphile_worker._private_jobs where id = $1', [waiting.job_id]), [], 'it holds no job');
+  assert.equal(
+    await query('select from graphile_worker._private_jobs where id = $1', [waiting.job_id]),
+    [],
+    'it holds no job',
+  );
 });
 
 test('SIGTERM gives running work back without spending an attempt, and exits 0 within 10 s', async () => {
@@ -200,7 +223,10 @@ test('SIGTERM gives running work back without spending an attempt, and exits 0 w
   assert.equal([row.state, row.attempts, row.worker, row.last_error], ['queued', 0, null, null]);
   const [, second] = await steps(id);
   assert.equal([second.state, second.attempt, second.error], ['queued', 0, null]);
-  const [held] = await query('select attempts, locked_by from graphile_worker._private_jobs where id = (select job_id from ops_missions where id = $1)', [id]);
+  const [held] = await query(
+    'select attempts, locked_by from graphile_worker._private_jobs where id = (select job_id from ops_missions where id = $1)',
+    [id],
+  );
   assert.equal(held, { attempts: 0, locked_by: null });
   assert.equal(await query('select distinct state from workers where pid = $1', [worker.pid]), [{ state: 'stopped' }]);
   await query('select cancel_mission($1), cancel_job($2)', [id, job]);
