@@ -16,8 +16,9 @@ export function recoverSteps(state: SegmentState, isIdempotent: (task: string) =
   const ends: StepEnd[] = [];
   for (const step of state.steps.filter((candidate) => candidate.state === 'running')) {
     if (step.attempt >= step.max_attempts + DEATHS_BEYOND_ATTEMPTS) {
-      step.state = 'failed';
-      ends.push(emptyEnd(step, 'failed', 'poison', `its worker died while it ran, after ${step.attempt} starts`));
+      const end = emptyEnd(step, 'failed', 'poison', `its worker died while it ran, after ${step.attempt} starts`);
+      ends.push(end);
+      Object.assign(step, { state: 'failed', error_class: end.error_class, error: end.error });
     } else if (step.effect !== 'outside' || isIdempotent(step.task)) {
       step.state = 'queued';
     } else {

@@ -208,19 +208,23 @@ begin
   if not trusted_session() then
     denied := array(select o.identifier from ops_tasks o where o.identifier in (select a.task from asked a) and not task_allowed(o));
   end if;
-  select a.task, coalesce(a.payload, '{}') as payload, a.job_key into bad
+  select a.task, coalesce(a.payload, '{}') as payload, a.job_key, a.run_at into bad
     from asked a left join ops_tasks t on t.identifier = a.task and t.retired_at is null
     where t.identifier is null
       or (coalesce(a.payload, '{}') @@ t.payload_predicate) is not true
       -- What a table keeps compressed is up to 255 times as long as its column.
       or pg_column_size(a.payload) > 250 and octet_length(a.payload::text) > 65536
       or a.job_key is not null
+      or not (a.run_at between '1970-01-01' and '2200-01-01')
       or a.task = any (denied)
     limit 1;
   if found then
     if bad.job_key is not null then
       perform refuse('OC009', 'job_key cannot be given in an insert into task_queue, because the keyed job may exist already',
         'use add_job(identifier, payload, job_key => ...)');
+    end if;
+    if not (bad.run_at between '1970-01-01' and '2200-01-01') then
+      perform refuse('OC009', format('run_at is %s, expected a time from 1970 to 2200', bad.run_at), 'leave it out for now');
     end if;
     perform raise_for_request(bad.task, bad.payload);
   end if;

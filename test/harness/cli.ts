@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
+import * as assert from 'uvu/assert';
 import { CODE_ROOT } from '../../lib/config/index.ts';
 
 export interface CliResult {
@@ -22,4 +23,37 @@ export function openclaw(args: readonly string[], env: Record<string, string>): 
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, ...result }));
   });
+}
+
+/** Arguments, the exit code, and what standard error says. */
+export type Refusals = readonly [args: string[], code: number, says: RegExp][];
+
+/** A person's terminal: whatever a verb says, it shows no stack. */
+export function terminal(env: () => Record<string, string>) {
+  const cli = async (...args: string[]): Promise<CliResult> => {
+    const result = await openclaw(args, env());
+    assert.not.match(result.stdout + result.stderr, /^\s+at .+:\d+:\d+|node:internal|E_UNEXPECTED/m, args.join(' '));
+    return result;
+  };
+  const ok = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await cli(...args);
+    assert.is(code, 0, `${args.join(' ')}: ${stdout}${stderr}`);
+    return stdout;
+  };
+  const json = async (...args: string[]) => JSON.parse(await ok(...args, '--json'));
+  const refused = async (args: string[], code: number, says: RegExp): Promise<string> => {
+    const result = await cli(...args);
+    assert.is(result.code, code, `${args.join(' ')}: ${result.stdout}${result.stderr}`);
+    assert.match(result.stderr, says, args.join(' '));
+    return result.stderr;
+  };
+  /** All of them, a few processes at a time. */
+  const allRefused = async (refusals: Refusals): Promise<void> => {
+    const waiting = [...refusals];
+    const lane = async () => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) await refused(...next);
+    };
+    await Promise.all([lane(), lane(), lane()]);
+  };
+  return { cli, ok, json, refused, allRefused };
 }

@@ -41,11 +41,11 @@ const seen = async (id: string) => (await rogue.query('select * from task_queue 
 
 test('every argument reaches the job', async () => {
   const id = await addJob(
-    `'echo', '{"n": 1}', queue_name => 'one-lane', run_at => '2100-01-01T00:00:00Z', max_attempts => 7, job_key => 'k1', priority => -5,
+    `'echo', '{"n": 1}', queue_name => 'one-lane', run_at => '${LATER}', max_attempts => 7, job_key => 'k1', priority => -5,
      flags => '{slow}', job_key_mode => 'replace', idempotency_key => 'i1'`,
   );
   const { run_at, revision: _, ...job } = await liveJob(id);
-  assert.is(run_at.toISOString(), '2100-01-01T00:00:00.000Z');
+  assert.is(run_at.toISOString(), LATER);
   assert.equal(job, {
     task: 'echo',
     payload: { n: 1 },
@@ -63,7 +63,7 @@ test('every argument reaches the job', async () => {
 });
 
 test('the quick path and the one with a key make the same job', async () => {
-  const args = `'fail', '{"times": 1}', run_at => '2100-01-01T00:00:00Z', priority => 3`;
+  const args = `'fail', '{"times": 1}', run_at => '${LATER}', priority => 3`;
   const [quick, keyed] = [await addJob(args), await addJob(`${args}, idempotency_key => 'same'`)];
   assert.equal(await liveJob(quick), await liveJob(keyed));
   const shown = async (id: string) => {
@@ -80,6 +80,9 @@ test('an argument that is out of range is refused with OC009, which names it', a
     ["'noop', max_attempts => 0", /max_attempts is 0, expected 1 to 100/],
     ["'noop', max_attempts => 101", /max_attempts is 101/],
     ["'noop', priority => 40000", /priority is 40000, expected -32768 to 32767/],
+    ["'noop', run_at => '2201-01-01'", /run_at is 2201-.*, expected a time from 1970 to 2200/],
+    ["'noop', run_at => 'infinity'", /run_at is infinity/],
+    ["'noop', run_at => '1969-01-01'", /run_at is 1969-01-01/],
     ["'noop', idempotency_key => ''", /idempotency_key has 0 characters, expected 1 to 512/],
     ["'noop', idempotency_key => repeat('x', 513)", /idempotency_key has 513 characters/],
     ["'noop', job_key => repeat('x', 513)", /job_key has 513 characters/],
@@ -135,12 +138,12 @@ test('a caller waits for the open transaction that uses its idempotency_key, and
 });
 
 test('a job_key replaces the job that waits, keeps its run_at or leaves it as it is', async () => {
-  const first = await addJob(`'echo', '{"n": 1}', job_key => 'poll', run_at => '2100-01-01'`);
-  assert.is(await addJob(`'echo', '{"n": 2}', job_key => 'poll', run_at => '2101-01-01'`), first);
-  assert.equal([(await seen(first)).payload, (await seen(first)).run_at.getUTCFullYear()], [{ n: 2 }, 2101]);
-  const modes = "job_key => 'poll', run_at => '2102-01-01', job_key_mode =>";
+  const first = await addJob(`'echo', '{"n": 1}', job_key => 'poll', run_at => '${NEXT}'`);
+  assert.is(await addJob(`'echo', '{"n": 2}', job_key => 'poll', run_at => '${LATER}'`), first);
+  assert.equal([(await seen(first)).payload, (await seen(first)).run_at.toISOString()], [{ n: 2 }, LATER]);
+  const modes = `job_key => 'poll', run_at => '${LATEST}', job_key_mode =>`;
   assert.is(await addJob(`'echo', '{"n": 3}', ${modes} 'preserve_run_at'`), first);
-  assert.equal([(await seen(first)).payload, (await seen(first)).run_at.getUTCFullYear()], [{ n: 3 }, 2101]);
+  assert.equal([(await seen(first)).payload, (await seen(first)).run_at.toISOString()], [{ n: 3 }, LATER]);
   assert.is(await addJob(`'echo', '{"n": 4}', ${modes} 'unsafe_dedupe'`), first);
   assert.equal((await seen(first)).payload, { n: 3 });
   const { rowCount } = await rogue.query("select from task_queue where job_key = 'poll'");
@@ -167,14 +170,14 @@ test('twenty callers of one job_key at once leave one job, and none of them is t
 
 test('add_jobs takes the keys that it names and no others', async () => {
   const jobs = [
-    { identifier: 'echo', payload: { n: 1 }, priority: 4, max_attempts: 2, run_at: '2100-01-01T00:00:00Z' },
+    { identifier: 'echo', payload: { n: 1 }, priority: 4, max_attempts: 2, run_at: LATER },
     { identifier: 'noop', idempotency_key: 'bulk' },
     { identifier: 'noop', payload: null },
   ];
   const { rows } = await rogue.query<{ id: string }>('select add_jobs($1) as id', [JSON.stringify(jobs)]);
   assert.is(rows.length, 3);
   const row = await seen(rows[0]!.id);
-  assert.equal([row.payload, row.priority, row.max_attempts, row.run_at.getUTCFullYear()], [{ n: 1 }, 4, 2, 2100]);
+  assert.equal([row.payload, row.priority, row.max_attempts, row.run_at.toISOString()], [{ n: 1 }, 4, 2, LATER]);
   const again = await rogue.query('select add_jobs($1)', [JSON.stringify([jobs[1], { identifier: 'noop' }])]);
   assert.is(again.rowCount, 1, 'the one whose key is known is not queued anew');
 

@@ -195,6 +195,21 @@ test('a job_key in an insert is refused with OC009, because its job may exist al
   assert.match(refused.hint, /add_job\(.*job_key/);
 });
 
+test('a run_at that no clock reaches is refused with OC009', async () => {
+  for (const at of ['infinity', '-infinity', '2201-01-01', '1969-01-01']) {
+    const ways = [
+      `insert into task_queue (task, run_at) values ('noop', '${at}')`,
+      `select add_job('noop', run_at => '${at}')`,
+      `select add_jobs('[{"identifier": "noop", "run_at": "${at}"}]')`,
+    ];
+    for (const way of ways) {
+      const refused = await refusal(rogue.query(way));
+      assert.is(refused.code, 'OC009', way);
+      assert.match(refused.message, /^run_at is -?(infinity|\d{4}-.*), expected a time from 1970 to 2200$/);
+    }
+  }
+});
+
 test('one faulty row refuses the whole statement', async () => {
   const before = await counts();
   const good = "select 'noop', '{}'::jsonb from generate_series(1, 50)";

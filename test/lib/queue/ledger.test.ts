@@ -56,14 +56,16 @@ test("jobs of graphile-worker's own add_job, and those with cron's mark", async 
 });
 
 test('jobs that were removed by hand', async () => {
-  const removed = await idOf("(graphile_worker.add_job('noop', job_key => 'gone', run_at => '2100-01-01')).id");
+  const removed = await idOf(
+    "(graphile_worker.add_job('noop', job_key => 'gone', run_at => now() + interval '1 year')).id",
+  );
   assert.is((await seen(removed)).state, 'queued');
   await query("select graphile_worker.remove_job('gone')");
   assert.equal(await seen(removed).then((job) => [job.state, job.error_class]), ['cancelled', 'removed']);
-  const completed = await idOf("(graphile_worker.add_job('noop', run_at => '2100-01-01')).id");
+  const completed = await idOf("(graphile_worker.add_job('noop', run_at => now() + interval '1 year')).id");
   await query('select graphile_worker.complete_jobs(array[$1]::bigint[])', [completed]);
   assert.is((await seen(completed)).state, 'cancelled');
-  const failed = await idOf("add_job('noop', run_at => '2100-01-01')");
+  const failed = await idOf("add_job('noop', run_at => now() + interval '1 year')");
   await query("select graphile_worker.permanently_fail_jobs(array[$1]::bigint[], 'by hand')", [failed]);
   assert.equal(await seen(failed).then((job) => [job.state, job.last_error]), ['failed', 'by hand']);
 });
