@@ -28,6 +28,7 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 
 const database = await freshDatabase();
 const workers: ChildProcess[] = [0, 1, 2].map(() => startWorker());
+await Promise.all(workers.map(working));
 say(`seed ${seed}: ${jobs} jobs, ${missions} missions of 3 steps, 3 workers, ${kills} SIGKILLs`);
 
 // Half of the jobs wait a little, so that kills meet running ones; enough attempts that no kill exhausts one.
@@ -50,8 +51,10 @@ await database.pool.query('select count(add_mission($1)) from generate_series(1,
 ]);
 
 for (let kill = 1; kill <= kills; kill++) {
-  await new Promise((resolve) => setTimeout(resolve, 300 + random() * 1200));
+  await new Promise((resolve) => setTimeout(resolve, 100 + random() * 900));
   const index = Math.floor(random() * workers.length);
+  // A kill that meets a process which does not work yet would show nothing.
+  await working(workers[index]!);
   workers[index]!.kill('SIGKILL');
   workers[index] = startWorker();
 }
@@ -96,6 +99,11 @@ const sound =
   counts.steps === 3 * missions;
 say(sound ? 'none missing, none doubled' : 'NOT SOUND');
 process.exit(sound ? 0 : 1);
+
+async function working(worker: ChildProcess): Promise<void> {
+  const live = "select from workers where pid = $1 and state = 'live'";
+  await eventually(async () => (await database.pool.query(live, [worker.pid])).rowCount, 'the worker works', 60_000);
+}
 
 function startWorker(): ChildProcess {
   return spawn(path.join(CODE_ROOT, 'bin/openclaw'), ['worker', 'missions', 'upkeep'], {
