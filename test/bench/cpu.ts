@@ -44,6 +44,27 @@ function usageOf(pid: number): Usage | undefined {
   };
 }
 
+export interface MachineCpu {
+  totalMs: number;
+  /** Of all processes but this one, its ended children, and the cluster: whatever else the machine does. */
+  othersMs: number;
+}
+
+/** Only differences of it mean something. A machine that is busy with others makes every ratio smaller than it is. */
+export function machineCpu(postmaster: number): MachineCpu {
+  const line = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]!;
+  const [user, nice, system, idle, ioWait, irq, softIrq, steal] = line
+    .split(/\s+/)
+    .slice(1)
+    .map((ticks) => Number(ticks) * TICK_MS);
+  const busyMs = user! + nice! + system! + irq! + softIrq! + steal!;
+  const own = usageOf(process.pid)!;
+  return {
+    totalMs: busyMs + idle! + ioWait!,
+    othersMs: busyMs - own.ownMs - own.endedMs - clusterCpuMs(postmaster),
+  };
+}
+
 /** ms of a clock that all processes of this machine share. */
 export function clockMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
