@@ -9,6 +9,7 @@ const GROUPS: Record<string, string> = {
   jobs: 'look at and change jobs',
   missions: 'submit, look at and cancel missions',
   cron: 'schedules',
+  devices: 'who may reach this system from elsewhere',
   tasks: 'what can be run',
   plans: 'what missions can be made of',
   events: 'what happened',

@@ -14,6 +14,40 @@ CREATE DOMAIN public.job_idempotency_key AS text
 CREATE DOMAIN public.job_source AS text
 	CONSTRAINT job_source_check CHECK ((VALUE = ANY (ARRAY['sql'::text, 'cli'::text, 'telegram'::text, 'dashboard'::text, 'cron'::text, 'rule'::text, 'agent'::text, 'mission'::text, 'raw'::text])));
 
+CREATE FUNCTION public.add_device(kind text, name text, subject text, role text, public_key text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare known ops_devices; new_id bigint;
+begin
+  if add_device.kind is null or add_device.kind not in ('ssh', 'telegram') then
+    perform refuse('OC009', format('the kind of a device is "%s"', add_device.kind), 'ssh or telegram');
+  end if;
+  if add_device.role is null or add_device.role not in ('viewer', 'operator', 'owner') then
+    perform refuse('OC009', format('the role of a device is "%s"', add_device.role), 'viewer, operator or owner');
+  end if;
+  if add_device.name is null or add_device.name !~ '^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$' then
+    perform refuse('OC009', format('the name of a device is "%s"', add_device.name), 'up to 64 of A-Z a-z 0-9 _ . @ -, with a letter or digit first');
+  end if;
+  select * into known from ops_devices d
+    where d.kind = add_device.kind and d.revoked_at is null and (d.subject = add_device.subject or d.name = add_device.name) limit 1;
+  if found then
+    perform refuse('OC008', case when known.subject = add_device.subject then format('%s is paired already, as "%s" (d%s, %s)', add_device.subject, known.name, known.id, known.role)
+                                 else format('there is a device named "%s" already (d%s)', known.name, known.id) end,
+      'revoke it first, or choose another name');
+  end if;
+  insert into ops_devices (kind, name, subject, role, public_key)
+    values (add_device.kind, add_device.name, add_device.subject, add_device.role, add_device.public_key) returning id into new_id;
+  perform record_act('devices add', 'd' || new_id, null,
+    jsonb_build_object('kind', add_device.kind, 'name', add_device.name, 'subject', add_device.subject, 'role', add_device.role));
+  return new_id;
+exception when unique_violation then
+  perform refuse('OC008', format('"%s" was paired by somebody else at this moment', add_device.name), 'look at the list of devices');
+end $_$;
+
+COMMENT ON FUNCTION public.add_device(kind text, name text, subject text, role text, public_key text) IS 'Pairs an SSH key (subject: its fingerprint) or a Telegram user (subject: its id); returns the id.';
+
 CREATE FUNCTION public.add_job(identifier text, payload jsonb DEFAULT '{}'::jsonb, queue_name text DEFAULT NULL::text, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_attempts integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, flags text[] DEFAULT NULL::text[], job_key_mode text DEFAULT 'replace'::text, idempotency_key text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -191,6 +225,21 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) IS 'Validates a plan whole, stores the proposal, the mission and its steps, and queues it: all or nothing, in the caller''s transaction. Returns the mission''s id.';
+
+CREATE FUNCTION public.admit_device(kind text, subject text) RETURNS TABLE(id bigint, name text, role text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+  update ops_devices d set last_seen_at = clock_now()
+    where d.kind = admit_device.kind and d.subject = admit_device.subject and d.revoked_at is null
+      and (d.last_seen_at is null or d.last_seen_at < clock_now() - interval '1 minute');
+  return query select d.id, d.name, d.role from ops_devices d
+    where d.kind = admit_device.kind and d.subject = admit_device.subject and d.revoked_at is null;
+end $$;
+
+COMMENT ON FUNCTION public.admit_device(kind text, subject text) IS 'The device of this subject with its role, or no row: unknown or revoked.';
 
 CREATE FUNCTION public.apply_retention(at_most integer DEFAULT 5000) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1090,6 +1139,26 @@ end $$;
 
 COMMENT ON FUNCTION public.retry_job(job bigint) IS 'Runs a waiting job now, or queues a failed or cancelled one anew (a new id: history is kept). Returns the id that will run.';
 
+CREATE FUNCTION public.revoke_device(device bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare d ops_devices;
+begin
+  select * into d from ops_devices where id = device for no key update;
+  if not found then
+    perform refuse('OC011', format('there is no device d%s', device), 'look at the list of devices');
+  end if;
+  if d.revoked_at is not null then
+    perform refuse('OC008', format('device d%s (%s) was revoked at %s', device, d.name, d.revoked_at), 'nothing is left to do');
+  end if;
+  update ops_devices set revoked_at = clock_now() where id = device;
+  perform record_act('devices revoke', 'd' || device, jsonb_build_object('name', d.name, 'subject', d.subject, 'role', d.role), '{"revoked": true}');
+  return device;
+end $$;
+
+COMMENT ON FUNCTION public.revoke_device(device bigint) IS 'The device is let in no more, and its next command is refused.';
+
 CREATE FUNCTION public.slowest_statements(at_most integer DEFAULT 5) RETURNS TABLE(query text, calls bigint, mean_ms double precision, total_ms double precision)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1325,6 +1394,45 @@ COMMENT ON COLUMN public.ops_agent_events.tx IS 'The inserting transaction: foll
 
 ALTER TABLE public.ops_agent_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_agent_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_devices (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    subject text NOT NULL,
+    public_key text,
+    role text NOT NULL,
+    created_by text DEFAULT public.current_actor() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT ops_devices_check CHECK (
+CASE kind
+    WHEN 'ssh'::text THEN (subject ~ '^SHA256:[A-Za-z0-9+/]{43}$'::text)
+    ELSE (subject ~ '^[1-9][0-9]{0,14}$'::text)
+END),
+    CONSTRAINT ops_devices_check1 CHECK (((kind <> 'ssh'::text) OR (public_key IS NOT NULL))),
+    CONSTRAINT ops_devices_kind_check CHECK ((kind = ANY (ARRAY['ssh'::text, 'telegram'::text]))),
+    CONSTRAINT ops_devices_name_check CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$'::text)),
+    CONSTRAINT ops_devices_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'owner'::text])))
+);
+
+COMMENT ON TABLE public.ops_devices IS 'Paired devices: SSH keys that may open the screen, Telegram users that may talk to the bot.';
+
+COMMENT ON COLUMN public.ops_devices.subject IS 'What proves it: the fingerprint of its key (SHA256:...), or the Telegram user id.';
+
+COMMENT ON COLUMN public.ops_devices.role IS 'viewer looks, operator acts, owner also answers what is asked of the owner.';
+
+COMMENT ON COLUMN public.ops_devices.last_seen_at IS 'When it was last let in; at most once a minute.';
+
+ALTER TABLE public.ops_devices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_devices_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1707,6 +1815,9 @@ ALTER TABLE ONLY public.job_requests
 ALTER TABLE ONLY public.ops_agent_events
     ADD CONSTRAINT ops_agent_events_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ops_devices
+    ADD CONSTRAINT ops_devices_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ops_mission_proposals
     ADD CONSTRAINT ops_mission_proposals_pkey PRIMARY KEY (id);
 
@@ -1759,6 +1870,10 @@ CREATE INDEX ops_agent_events_created_at ON public.ops_agent_events USING btree 
 CREATE INDEX ops_agent_events_follow ON public.ops_agent_events USING btree (tx, id);
 
 CREATE INDEX ops_agent_events_mission ON public.ops_agent_events USING btree (mission_id, id) WHERE (mission_id IS NOT NULL);
+
+CREATE UNIQUE INDEX ops_devices_name ON public.ops_devices USING btree (kind, name) WHERE (revoked_at IS NULL);
+
+CREATE UNIQUE INDEX ops_devices_subject ON public.ops_devices USING btree (kind, subject) WHERE (revoked_at IS NULL);
 
 CREATE INDEX ops_mission_proposals_mission ON public.ops_mission_proposals USING btree (mission_id);
 
@@ -1844,6 +1959,8 @@ ALTER TABLE ONLY public.ops_mission_steps
 
 GRANT ALL ON SCHEMA public TO openclaw_owner;
 
+REVOKE ALL ON FUNCTION public.add_device(kind text, name text, subject text, role text, public_key text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.add_job(identifier text, payload jsonb, queue_name text, run_at timestamp with time zone, max_attempts integer, job_key text, priority integer, flags text[], job_key_mode text, idempotency_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_job(identifier text, payload jsonb, queue_name text, run_at timestamp with time zone, max_attempts integer, job_key text, priority integer, flags text[], job_key_mode text, idempotency_key text) TO binaryrogue;
 
@@ -1852,6 +1969,8 @@ GRANT ALL ON FUNCTION public.add_jobs(jobs jsonb) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.admit_device(kind text, subject text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.apply_retention(at_most integer) FROM PUBLIC;
 
@@ -1917,6 +2036,8 @@ REVOKE ALL ON FUNCTION public.retention_limit(key text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.retry_job(job bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.retry_job(job bigint) TO binaryrogue;
 
+REVOKE ALL ON FUNCTION public.revoke_device(device bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.slowest_statements(at_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.slowest_statements(at_most integer) TO openclaw_tui;
 
@@ -1949,6 +2070,8 @@ GRANT SELECT ON TABLE public.job_requests TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_agent_events TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_agent_events TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_devices TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_mission_proposals TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_mission_proposals TO openclaw_tui;

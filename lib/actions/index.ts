@@ -1,10 +1,17 @@
 import { catalogueActions } from './catalogue.ts';
+import { deviceActions } from './devices.ts';
 import { jobActions } from './jobs.ts';
 import { missionActions } from './missions.ts';
 import { scheduleActions } from './schedules.ts';
 import type { Action } from './types.ts';
 
 /** The one table of actions. */
-export const ACTIONS: readonly Action[] = [...jobActions, ...missionActions, ...scheduleActions, ...catalogueActions];
+export const ACTIONS: readonly Action[] = [
+  ...jobActions,
+  ...missionActions,
+  ...scheduleActions,
+  ...deviceActions,
+  ...catalogueActions,
+];
 
 export type { Action, ActionContext, ActionInput, ActionResult, Argument, Option } from './types.ts';
