@@ -54,10 +54,11 @@ async function perform(
   options: Record<string, string | boolean | undefined>,
 ): Promise<number> {
   if (action.danger === 'confirm' && !options.yes) await confirm(action, args);
-  const opened = await openActionContext(action.name, options.json === true);
+  const opened = await openActionContext(action.name, options.json === true, action.withoutDatabase);
   try {
     const result = await action.run(opened.context, { args, options });
-    process.stdout.write(options.json ? `${JSON.stringify(result.json)}\n` : `${result.text}\n`);
+    const text = options.json ? JSON.stringify(result.json) : result.text;
+    if (text) process.stdout.write(`${text}\n`);
     return result.exitCode ?? EXIT.ok;
   } catch (error) {
     throw fromDatabase(error);

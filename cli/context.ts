@@ -1,9 +1,10 @@
 import type { ActionContext } from '../lib/actions/index.ts';
 import { type Config, loadConfig } from '../lib/config/index.ts';
-import { commandLineActor, createPool, DATABASE } from '../lib/db/index.ts';
+import { commandLineActor, createPool, DATABASE, type Pool } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { createLogger } from '../lib/log/index.ts';
 import { findRunningServers, type PostgresServer } from '../lib/servers/index.ts';
+import { askAtTerminal } from './ask.ts';
 
 /** The Postgres that runs for this home. @throws E_NOT_RUNNING (75). */
 export async function runningPostgres(config: Config): Promise<PostgresServer> {
@@ -19,21 +20,34 @@ export async function runningPostgres(config: Config): Promise<PostgresServer> {
   });
 }
 
+/** In the place of a pool while Postgres is away: whoever asks it is told so. */
+function absentPool(reason: unknown): Pool {
+  const refuse = () => Promise.reject(reason);
+  return { query: refuse, connect: refuse, end: async () => undefined } as unknown as Pool;
+}
+
 /** Everything that an action needs, as the person at this terminal; interrupting it aborts what waits. */
 export async function openActionContext(
   name: string,
   json: boolean,
+  withoutDatabase = false,
 ): Promise<{ context: ActionContext; close: () => Promise<void> }> {
   const config = loadConfig();
   const log = createLogger({ name: 'cli', level: 'warn' });
-  const postgres = await runningPostgres(config);
-  const db = createPool(postgres.urlFor('openclaw_worker', DATABASE), {
-    name: `cli:${name}`,
-    max: 3,
-    actor: commandLineActor(),
-    source: 'cli',
-    log,
-  });
+  const db = await runningPostgres(config).then(
+    (postgres) =>
+      createPool(postgres.urlFor('openclaw_worker', DATABASE), {
+        name: `cli:${name}`,
+        max: 3,
+        actor: commandLineActor(),
+        source: 'cli',
+        log,
+      }),
+    (error: unknown) => {
+      if (withoutDatabase) return absentPool(error);
+      throw error;
+    },
+  );
   const interrupted = new AbortController();
   const onInterrupt = () => interrupted.abort();
   process.once('SIGINT', onInterrupt);
@@ -43,6 +57,8 @@ export async function openActionContext(
       config,
       log,
       say: (line) => void (json || process.stderr.write(`${line}\n`)),
+      ask: askAtTerminal,
+      print: (line) => void process.stdout.write(`${line}\n`),
       signal: interrupted.signal,
     },
     close: async () => {

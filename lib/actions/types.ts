@@ -15,6 +15,8 @@ export interface Action {
   readonly who: 'viewer' | 'operator';
   /** none: reads, or easily undone; confirm: hard to reverse. */
   readonly danger: 'none' | 'confirm';
+  /** It works while Postgres is away as well; what it then asks of `db` fails with E_NOT_RUNNING. */
+  readonly withoutDatabase?: true;
   /** An example line, for the help. */
   readonly example?: string;
   readonly run: (context: ActionContext, input: ActionInput) => Promise<ActionResult>;
@@ -45,6 +47,10 @@ export interface ActionContext {
   readonly log: Logger;
   /** Tells a person how it goes while an action waits. */
   readonly say: (line: string) => void;
+  /** Asks the person at a terminal, `hidden` without showing what is typed. Surfaces that others may read over (a chat) have none. */
+  readonly ask?: (question: string, options?: { hidden?: boolean }) => Promise<string>;
+  /** Writes a part of the result as it comes. Surfaces without it show the result at its end. */
+  readonly print?: (line: string) => void;
   /** Aborts when the person gives up waiting. */
   readonly signal: AbortSignal;
 }

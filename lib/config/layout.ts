@@ -10,10 +10,17 @@ export interface Layout {
   readonly plans: string;
   readonly cron: string;
   readonly credentials: string;
+  /** What agents, devices and schedules keep; credentials are inside of it. */
+  readonly dotOpenclaw: string;
   readonly config: string;
   readonly envFile: string;
   readonly logs: string;
   readonly workspace: string;
+  /** Archives; 0700. */
+  readonly backups: string;
+  /** The git repository that the workspace is committed into. */
+  readonly repo: string;
+  readonly uploads: string;
   /** Pid files of `up`; 0700. */
   readonly run: string;
   /** Private Postgres and Redis: data, sockets, unpacked packages, generated passwords; 0700. */
@@ -28,10 +35,14 @@ export function layoutOf(home: string): Layout {
     plans: under('plans'),
     cron: under('.openclaw', 'cron'),
     credentials: under('.openclaw', 'credentials'),
+    dotOpenclaw: under('.openclaw'),
     config: under('config'),
     envFile: under('config', '.env'),
     logs: under('logs'),
     workspace: under('workspace'),
+    backups: under('backups'),
+    repo: under('repo'),
+    uploads: under('uploads'),
     run: under('run'),
     servers: under('servers'),
   };
