@@ -8,6 +8,7 @@ import { openActionContext } from './context.ts';
 const GROUPS: Record<string, string> = {
   jobs: 'look at and change jobs',
   missions: 'submit, look at and cancel missions',
+  approvals: 'questions that wait for a person',
   cron: 'schedules',
   devices: 'who may reach this system from elsewhere',
   tasks: 'what can be run',

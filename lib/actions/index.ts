@@ -1,3 +1,4 @@
+import { approvalActions } from './approvals.ts';
 import { catalogueActions } from './catalogue.ts';
 import { deviceActions } from './devices.ts';
 import { jobActions } from './jobs.ts';
@@ -9,6 +10,7 @@ import type { Action } from './types.ts';
 export const ACTIONS: readonly Action[] = [
   ...jobActions,
   ...missionActions,
+  ...approvalActions,
   ...scheduleActions,
   ...deviceActions,
   ...catalogueActions,

@@ -212,7 +212,7 @@ async function deliverCancels(db: Pool, pools: readonly WorkerPool[]): Promise<v
 /** Each second: wake parked missions that are due, give back what a process that died on this host held, deliver cancels. */
 async function tick(db: Pool, log: Logger, deliver: () => Promise<void>): Promise<void> {
   try {
-    await db.query('select wake_missions()');
+    await db.query('select wake_missions(), expire_approvals()');
     const dead = await releaseDeadOnThisHost(db);
     if (dead.pools.length > 0) log.warn(dead, 'workers had died; their jobs were given back');
     await deliver();

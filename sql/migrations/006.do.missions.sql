@@ -29,6 +29,7 @@ create table ops_missions (
   agent text,
   priority smallint not null default 0,
   epoch integer not null default 0,
+  signal_seq integer not null default 0,
   job_id bigint,
   worker text,
   wake_at timestamptz,
@@ -45,6 +46,7 @@ create table ops_missions (
 comment on table ops_missions is 'A durable run of named steps.';
 comment on column ops_missions.job_id is 'The only job that may claim it; null while it is parked or has ended.';
 comment on column ops_missions.epoch is 'Raised by each claim: the fence of everything that is written for it.';
+comment on column ops_missions.signal_seq is 'Raised by whatever a mission may wait for (a signal, an answer): a segment parks only while it is what the segment has seen, so that no wake-up is lost.';
 comment on column ops_missions.wake_at is 'When a parked mission gets a job again; promoted once a second.';
 create index ops_missions_wake on ops_missions (wake_at) where job_id is null and state = 'waiting';
 create index ops_missions_open on ops_missions (id) where state in ('approved', 'running', 'waiting');
@@ -201,6 +203,22 @@ begin
   return new_id;
 end $$;
 comment on function ensure_job(bigint) is 'Gives a mission its one job if it has none; returns the job''s id, or null when the mission has ended or is paused.';
+
+-- Something came that the mission may wait for: raised under its row's lock, so that a segment which is about to park sees it.
+create function nudge_mission(mission bigint) returns void
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare is_parked boolean;
+begin
+  update ops_missions set signal_seq = signal_seq + 1 where id = mission and state in ('approved', 'running', 'waiting') returning state = 'waiting' and job_id is null into is_parked;
+  if is_parked then
+    perform ensure_job(mission);
+  end if;
+  -- The worker that runs it now looks at once.
+  perform pg_notify('mission:control', mission::text);
+end $$;
+comment on function nudge_mission(bigint) is 'Wakes a mission for what it waits for; one that runs looks again before it parks.';
 
 -- The one-second promoter: parked missions whose time has come, and those whose job vanished without a trace.
 create function wake_missions(at_most integer default 500) returns integer

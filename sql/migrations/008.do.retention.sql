@@ -46,6 +46,10 @@ begin
   done := done || jsonb_build_object('missions', deleted);
   delete from ops_mission_proposals where id in (
     select id from ops_mission_proposals where mission_id is null and state <> 'proposed' and created_at < retention_limit('retention.missions') limit at_most);
+  delete from ops_approvals where id in (
+    select id from ops_approvals where state <> 'open' and answered_at < retention_limit('retention.missions') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('approvals', deleted);
   delete from workers where state <> 'live' and ended_at < retention_limit('retention.workers');
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('workers', deleted);

@@ -27,12 +27,15 @@ begin
     grant execute on function
       add_job(text, jsonb, text, timestamptz, integer, text, integer, text[], text, text), add_jobs(jsonb), add_mission(jsonb, jsonb, text, integer, text, boolean),
       cancel_job(bigint), retry_job(bigint), cancel_mission(bigint), plan_faults(jsonb), policy_value(text) to binaryrogue;
+    grant select on ops_approvals to binaryrogue;
+    grant execute on function answer_approval(bigint, text, text, jsonb), approve(bigint, text, text), reject(bigint, text), approval_text(bigint) to binaryrogue;
   end if;
   if exists (select from pg_roles where rolname = 'openclaw_tui') then
     grant usage on schema public to openclaw_tui;
     grant usage on schema graphile_worker to openclaw_tui;
     grant select on all tables in schema public to openclaw_tui;
     grant execute on function policy_value(text), plan_faults(jsonb), slowest_statements(integer) to openclaw_tui;
+    grant execute on function approval_text(bigint) to openclaw_tui;
   end if;
   if exists (select from pg_roles where rolname = 'openclaw_backup') then
     grant usage on schema public to openclaw_backup;
