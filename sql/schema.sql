@@ -241,6 +241,136 @@ end $$;
 
 COMMENT ON FUNCTION public.admit_device(kind text, subject text) IS 'The device of this subject with its role, or no row: unknown or revoked.';
 
+CREATE FUNCTION public.answer_approval(id bigint, answer text, reason text DEFAULT NULL::text, output jsonb DEFAULT NULL::jsonb) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare a ops_approvals; mission ops_missions;
+begin
+  select * into a from ops_approvals where ops_approvals.id = answer_approval.id;
+  if not found then
+    perform refuse('OC011', format('there is no approval a%s', answer_approval.id), 'openclaw approvals list');
+  end if;
+  select * into mission from ops_missions m where m.id = a.mission_id for no key update;
+  perform from ops_mission_proposals p where p.id = a.proposal_id for no key update;
+  select * into a from ops_approvals where ops_approvals.id = a.id for update;
+  if a.who = 'owner' and current_standing() <> 'owner' or current_standing() = 'viewer' then
+    perform refuse('OC006', format('approval a%s is answered by the %s; you are %s (%s)', a.id, a.who, current_actor(), current_standing()), 'ask them: openclaw approvals show a' || a.id);
+  end if;
+  if not trusted_session() and a.actor = current_actor() then
+    perform refuse('OC006', format('approval a%s was asked for by %s itself', a.id, a.actor), 'somebody else has to answer it');
+  end if;
+  if not coalesce(answer_approval.answer = any (a.options), false) then
+    perform refuse('OC009', format('"%s" is no answer to a%s (%s)', answer_approval.answer, a.id, a.question), format('answer %s', array_to_string(a.options, ', ')));
+  end if;
+  if a.state <> 'open' then
+    -- A button pressed twice is pressed once.
+    if a.answer = answer_approval.answer then
+      return a.answer;
+    end if;
+    perform refuse('OC008', format('approval a%s is %s', a.id, case a.state when 'answered' then format('answered: %s, by %s', a.answer, a.answered_by) else a.state end), 'the first answer holds');
+  end if;
+  if mission.state in ('succeeded', 'failed', 'cancelled') then
+    perform refuse('OC008', format('mission m%s has ended (%s); the question is void', mission.id, mission.state), 'nothing is to be done');
+  end if;
+  if a.expires_at <= clock_now() then
+    perform refuse('OC008', format('approval a%s has expired at %s', a.id, a.expires_at), 'its answer on expiry holds');
+  end if;
+  perform record_act(case answer_approval.answer when 'reject' then 'reject' else 'approve' end, 'a' || a.id, jsonb_build_object('state', 'open'),
+    jsonb_strip_nulls(jsonb_build_object('state', 'answered', 'answer', answer_approval.answer, 'reason', answer_approval.reason)), '{}', a.trace_id);
+  perform settle_approval(a.id, 'answered', answer_approval.answer, current_actor(), answer_approval.reason, answer_approval.output, 'approval.answered');
+  return answer_approval.answer;
+end $$;
+
+COMMENT ON FUNCTION public.answer_approval(id bigint, answer text, reason text, output jsonb) IS 'Answers an open question with one of its options; returns the answer that holds. The first answer wins: another one afterwards is refused (OC008), the same one again is not.';
+
+CREATE FUNCTION public.clock_now() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select coalesce((select at from clock_override), now()) $$;
+
+COMMENT ON FUNCTION public.clock_now() IS 'The one clock: leases, wake-ups, quotas (UTC days) and retention use it.';
+
+CREATE FUNCTION public.current_actor() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  select case when pg_catalog.length(pg_catalog.current_setting('openclaw.actor', true)) operator(pg_catalog.>) 0 and public.trusted_session()
+              then pg_catalog.current_setting('openclaw.actor', true)
+              else pg_catalog.concat('sql:', session_user) end
+$$;
+
+COMMENT ON FUNCTION public.current_actor() IS 'cli:<user>, telegram:<id>, ssh:<name>, sql:<role>, agent:<id>, rule:<name>, cron or system.';
+
+CREATE FUNCTION public.current_trace() RETURNS uuid
+    LANGUAGE sql PARALLEL SAFE
+    AS $$
+  select case when pg_catalog.length(pg_catalog.current_setting('openclaw.trace', true)) operator(pg_catalog.=) 36
+              then pg_catalog.current_setting('openclaw.trace', true)::pg_catalog.uuid
+              else pg_catalog.gen_random_uuid() end
+$$;
+
+COMMENT ON FUNCTION public.current_trace() IS 'The trace that the caller goes on with (openclaw.trace), or a new one.';
+
+CREATE TABLE public.ops_approvals (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    question text NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    options text[] DEFAULT '{approve,reject}'::text[] NOT NULL,
+    who text DEFAULT 'operator'::text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    answer text,
+    answered_by text,
+    reason text,
+    output jsonb,
+    on_expiry text,
+    expires_at timestamp with time zone,
+    mission_id bigint,
+    step_id bigint,
+    proposal_id bigint,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    answered_at timestamp with time zone,
+    CONSTRAINT ops_approvals_check CHECK (((state = 'open'::text) = (answered_at IS NULL))),
+    CONSTRAINT ops_approvals_check1 CHECK (((state = 'answered'::text) = (answer IS NOT NULL))),
+    CONSTRAINT ops_approvals_check2 CHECK ((answer = ANY (options))),
+    CONSTRAINT ops_approvals_check3 CHECK ((on_expiry = ANY (options))),
+    CONSTRAINT ops_approvals_check4 CHECK (((on_expiry IS NULL) OR (expires_at IS NOT NULL))),
+    CONSTRAINT ops_approvals_detail_check CHECK ((jsonb_typeof(detail) = 'object'::text)),
+    CONSTRAINT ops_approvals_kind_check CHECK ((kind ~ '^[a-z][a-z0-9_]{0,62}$'::text)),
+    CONSTRAINT ops_approvals_options_check CHECK ((((cardinality(options) >= 1) AND (cardinality(options) <= 20)) AND (array_position(options, NULL::text) IS NULL))),
+    CONSTRAINT ops_approvals_question_check CHECK (((length(question) >= 1) AND (length(question) <= 4000))),
+    CONSTRAINT ops_approvals_state_check CHECK ((state = ANY (ARRAY['open'::text, 'answered'::text, 'expired'::text, 'cancelled'::text]))),
+    CONSTRAINT ops_approvals_who_check CHECK ((who = ANY (ARRAY['operator'::text, 'owner'::text])))
+);
+
+COMMENT ON TABLE public.ops_approvals IS 'Durable questions to a person. The first answer holds; what follows from it is done in its transaction (apply_approval).';
+
+COMMENT ON COLUMN public.ops_approvals.kind IS 'step (a plan''s step asks before it starts), code (ctx.approve), unknown (did this effect happen?), proposal, learning, ...: what apply_approval does with the answer.';
+
+COMMENT ON COLUMN public.ops_approvals.detail IS 'For the reader: effects {option: what it does}, cost_usd, unanswered (what happens when nobody answers, where it is not clear from on_expiry), and what else helps.';
+
+COMMENT ON COLUMN public.ops_approvals.who IS 'Who may answer: an operator, or the owner only.';
+
+COMMENT ON COLUMN public.ops_approvals.output IS 'What the answer brings beside its word: the output of a step that is known to be done, say.';
+
+COMMENT ON COLUMN public.ops_approvals.on_expiry IS 'The answer that is taken when nobody gave one by expires_at; without one the question expires.';
+
+COMMENT ON COLUMN public.ops_approvals.actor IS 'Who asked, or on whose behalf: a limited role does not answer what it asked for itself.';
+
+CREATE FUNCTION public.apply_approval(a public.ops_approvals) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- step, code, unknown: the mission's next segment reads the answer and goes on by it.
+  if a.mission_id is not null then
+    perform nudge_mission(a.mission_id);
+  end if;
+end $$;
+
 CREATE FUNCTION public.apply_retention(at_most integer DEFAULT 5000) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -280,6 +410,10 @@ begin
   done := done || jsonb_build_object('missions', deleted);
   delete from ops_mission_proposals where id in (
     select id from ops_mission_proposals where mission_id is null and state <> 'proposed' and created_at < retention_limit('retention.missions') limit at_most);
+  delete from ops_approvals where id in (
+    select id from ops_approvals where state <> 'open' and answered_at < retention_limit('retention.missions') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('approvals', deleted);
   delete from workers where state <> 'live' and ended_at < retention_limit('retention.workers');
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('workers', deleted);
@@ -288,6 +422,77 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.apply_retention(at_most integer) IS 'Deletes one batch of what policy retention.* says is old; returns the counts, all 0 when there is no more.';
+
+CREATE FUNCTION public.approval_text(approval bigint) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+  select concat_ws(E'\n',
+    format('a%s  %s', a.id, a.question),
+    format('asked    %s UTC by %s%s%s', to_char(a.created_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'), a.actor,
+           case when a.mission_id is not null then format(', for mission m%s%s', a.mission_id, coalesce(format(' "%s"', m.title), '')) end,
+           case when s.name is not null then format(', step %s (task %s, effect %s)', s.name, s.task, s.effect) end),
+    (select string_agg(format('%s %s', rpad(o, 8), coalesce(a.detail -> 'effects' ->> o,
+       case o when 'approve' then 'it goes on' when 'reject' then 'it does not happen' else 'the answer is given to the function' end)), E'\n' order by n) from unnest(a.options) with ordinality u(o, n)),
+    format('cost     %s', case when a.detail ? 'cost_usd' then '$' || (a.detail ->> 'cost_usd') else 'none that is known' end),
+    case a.state
+      when 'open' then 'no answer  ' || coalesce(a.detail ->> 'unanswered', case
+        when a.on_expiry is not null then format('%s is taken at %s UTC', a.on_expiry, to_char(a.expires_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'))
+        when a.expires_at is not null then format('it expires at %s UTC and does not happen', to_char(a.expires_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS'))
+        else 'it waits, as long as it takes; nothing is lost' end)
+      else format('%s %s', rpad(a.state, 8), concat_ws(', ', a.answer, 'by ' || a.answered_by, a.reason, to_char(a.answered_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS') || ' UTC')) end,
+    case when a.state = 'open' then format('answer   %s%s', case when 'approve' = any (a.options) then format('openclaw approve a%s', a.id)
+           else (select string_agg(format('openclaw approve a%s %s', a.id, o), '  or  ') from unnest(a.options) o where o <> 'reject') end,
+           case when 'reject' = any (a.options) then format('  or  openclaw reject a%s --reason "..."', a.id) end
+           || case when a.who = 'owner' then '  (the owner only)' else '' end) end)
+  from ops_approvals a left join ops_missions m on m.id = a.mission_id left join ops_mission_steps s on s.id = a.step_id where a.id = approval
+$_$;
+
+COMMENT ON FUNCTION public.approval_text(approval bigint) IS 'A question as a person reads it: what each answer does, the cost, what happens without an answer, and the command that answers.';
+
+CREATE FUNCTION public.approve(id bigint, answer text DEFAULT 'approve'::text, reason text DEFAULT NULL::text) RETURNS text
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select answer_approval(id, answer, reason) $$;
+
+COMMENT ON FUNCTION public.approve(id bigint, answer text, reason text) IS 'Answers approval id, with approve unless said otherwise.';
+
+CREATE FUNCTION public.ask_approval(kind text, question text, options text[] DEFAULT '{approve,reject}'::text[], detail jsonb DEFAULT '{}'::jsonb, who text DEFAULT 'operator'::text, expires_in interval DEFAULT NULL::interval, on_expiry text DEFAULT NULL::text, mission_id bigint DEFAULT NULL::bigint, step_id bigint DEFAULT NULL::bigint, proposal_id bigint DEFAULT NULL::bigint, actor text DEFAULT NULL::text, trace_id uuid DEFAULT NULL::uuid) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare asked ops_approvals;
+begin
+  if not coalesce(on_expiry = any (options), true) then
+    perform refuse('OC009', format('on_expiry is "%s", which is none of the options (%s)', on_expiry, array_to_string(options, ', ')), 'name one of the options, or leave it out');
+  end if;
+  if on_expiry is not null and expires_in is null then
+    perform refuse('OC009', 'on_expiry is given without expires_in', 'say when, for example expires_in => ''8 hours''');
+  end if;
+  if coalesce(length(question), 0) not between 1 and 4000 then
+    perform refuse('OC009', format('the question has %s characters, expected 1 to 4000', coalesce(length(question), 0)), 'put what is long into detail');
+  end if;
+  -- The same question again, after a crash of whoever asked, is the same row.
+  select * into asked from ops_approvals a
+    where a.state = 'open' and (a.step_id = ask_approval.step_id or a.proposal_id = ask_approval.proposal_id) limit 1;
+  if found then
+    return asked.id;
+  end if;
+  insert into ops_approvals (kind, question, options, detail, who, expires_at, on_expiry, mission_id, step_id, proposal_id, actor, trace_id)
+    values (ask_approval.kind, ask_approval.question, ask_approval.options, coalesce(ask_approval.detail, '{}'), ask_approval.who, clock_now() + ask_approval.expires_in,
+            ask_approval.on_expiry, ask_approval.mission_id, ask_approval.step_id, ask_approval.proposal_id, coalesce(ask_approval.actor, current_actor()),
+            coalesce(ask_approval.trace_id, current_trace()))
+    returning * into asked;
+  insert into ops_agent_events (kind, severity, mission_id, step_id, trace_id, payload, tags)
+    values ('approval.asked', 'warning', asked.mission_id, asked.step_id, asked.trace_id,
+            jsonb_strip_nulls(jsonb_build_object('approval', asked.id, 'kind', asked.kind, 'question', left(asked.question, 500), 'options', asked.options, 'who', asked.who,
+                               'expires_at', asked.expires_at, 'on_expiry', asked.on_expiry, 'proposal', asked.proposal_id)), array[asked.kind]);
+  perform pg_notify('approval:changed', asked.id::text);
+  return asked.id;
+end $$;
+
+COMMENT ON FUNCTION public.ask_approval(kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text, mission_id bigint, step_id bigint, proposal_id bigint, actor text, trace_id uuid) IS 'Asks a person, in the caller''s transaction; returns the approval''s id. Asked again for the same step or proposal while it is open, it is the same question. detail: effects {option: what it does}, cost_usd, unanswered.';
 
 CREATE FUNCTION public.cancel_job(job bigint) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -363,6 +568,21 @@ end $$;
 
 COMMENT ON FUNCTION public.cancel_mission(mission bigint) IS 'Nothing of the mission starts any more; a step that runs is told to stop and its true outcome is recorded.';
 
+CREATE FUNCTION public.check_approval_state() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if tg_op = 'DELETE' then
+    if current_setting('openclaw.retention', true) = 'on' and old.state <> 'open' then return old; end if;
+    raise exception using errcode = 'OC010', message = format('delete of approval a%s is refused: history is kept', old.id), hint = 'answer it; answered ones leave by retention';
+  end if;
+  if old.state <> 'open' then
+    raise exception using errcode = 'OC008', message = format('approval a%s is %s and stays so', old.id, old.state), hint = 'the first answer holds';
+  end if;
+  return new;
+end $$;
+
 CREATE FUNCTION public.check_mission_state() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -410,23 +630,6 @@ begin
   return new;
 end $$;
 
-CREATE FUNCTION public.clock_now() RETURNS timestamp with time zone
-    LANGUAGE sql STABLE PARALLEL RESTRICTED
-    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
-    AS $$ select coalesce((select at from clock_override), now()) $$;
-
-COMMENT ON FUNCTION public.clock_now() IS 'The one clock: leases, wake-ups, quotas (UTC days) and retention use it.';
-
-CREATE FUNCTION public.current_actor() RETURNS text
-    LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$
-  select case when pg_catalog.length(pg_catalog.current_setting('openclaw.actor', true)) operator(pg_catalog.>) 0 and public.trusted_session()
-              then pg_catalog.current_setting('openclaw.actor', true)
-              else pg_catalog.concat('sql:', session_user) end
-$$;
-
-COMMENT ON FUNCTION public.current_actor() IS 'cli:<user>, telegram:<id>, ssh:<name>, sql:<role>, agent:<id>, rule:<name>, cron or system.';
-
 CREATE FUNCTION public.current_source() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -435,15 +638,16 @@ CREATE FUNCTION public.current_source() RETURNS text
               else 'sql' end
 $$;
 
-CREATE FUNCTION public.current_trace() RETURNS uuid
-    LANGUAGE sql PARALLEL SAFE
+CREATE FUNCTION public.current_standing() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-  select case when pg_catalog.length(pg_catalog.current_setting('openclaw.trace', true)) operator(pg_catalog.=) 36
-              then pg_catalog.current_setting('openclaw.trace', true)::pg_catalog.uuid
-              else pg_catalog.gen_random_uuid() end
+  select case when not trusted_session() then 'operator'
+              when current_setting('openclaw.role', true) in ('viewer', 'operator') then current_setting('openclaw.role', true)
+              else 'owner' end
 $$;
 
-COMMENT ON FUNCTION public.current_trace() IS 'The trace that the caller goes on with (openclaw.trace), or a new one.';
+COMMENT ON FUNCTION public.current_standing() IS 'viewer, operator or owner: what the person behind this session may do. A surface says it by the setting openclaw.role; without one, a member of the owner is the owner.';
 
 CREATE FUNCTION public.duration_ms(value jsonb) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE
@@ -569,6 +773,39 @@ end $$;
 
 COMMENT ON FUNCTION public.ensure_job(mission bigint) IS 'Gives a mission its one job if it has none; returns the job''s id, or null when the mission has ended or is paused.';
 
+CREATE FUNCTION public.expire_approvals(at_most integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare due ops_approvals; settled integer := 0; mission ops_missions;
+begin
+  for due in select a.* from ops_approvals a left join ops_missions m on m.id = a.mission_id
+             where a.state = 'open' and (a.expires_at <= clock_now() or m.finished_at is not null) order by a.id limit at_most loop
+    -- In the order of answer_approval; what another session holds is left to the next second.
+    if due.mission_id is not null then
+      select * into mission from ops_missions where id = due.mission_id for no key update skip locked;
+      continue when not found;
+    end if;
+    if due.proposal_id is not null then
+      perform from ops_mission_proposals where id = due.proposal_id for no key update skip locked;
+      continue when not found;
+    end if;
+    perform from ops_approvals where id = due.id and state = 'open' for update skip locked;
+    continue when not found;
+    if due.mission_id is not null and mission.finished_at is not null then
+      perform settle_approval(due.id, 'cancelled', null, 'system', format('mission m%s has ended', due.mission_id), null, 'approval.cancelled');
+    elsif due.on_expiry is not null then
+      perform settle_approval(due.id, 'answered', due.on_expiry, 'system', 'nobody answered in time', null, 'approval.expired');
+    else
+      perform settle_approval(due.id, 'expired', null, 'system', 'nobody answered in time', null, 'approval.expired');
+    end if;
+    settled := settled + 1;
+  end loop;
+  return settled;
+end $$;
+
+COMMENT ON FUNCTION public.expire_approvals(at_most integer) IS 'Takes the answer on expiry where nobody answered in time, and closes the questions of missions that have ended; returns how many.';
+
 CREATE FUNCTION public.json_to_jsonb_lossy(value json) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -596,6 +833,22 @@ begin
 exception when others then
   return format('"%s" is not an SQL/JSON path: %s', path, sqlerrm);
 end $$;
+
+CREATE FUNCTION public.nudge_mission(mission bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare is_parked boolean;
+begin
+  update ops_missions set signal_seq = signal_seq + 1 where id = mission and state in ('approved', 'running', 'waiting') returning state = 'waiting' and job_id is null into is_parked;
+  if is_parked then
+    perform ensure_job(mission);
+  end if;
+  -- The worker that runs it now looks at once.
+  perform pg_notify('mission:control', mission::text);
+end $$;
+
+COMMENT ON FUNCTION public.nudge_mission(mission bigint) IS 'Wakes a mission for what it waits for; one that runs looks again before it parks.';
 
 CREATE TABLE public.ops_tasks (
     identifier text NOT NULL,
@@ -1013,6 +1266,13 @@ begin
   raise exception using errcode = code, message = message, hint = remedy, detail = detail;
 end $$;
 
+CREATE FUNCTION public.reject(id bigint, reason text DEFAULT NULL::text) RETURNS text
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select answer_approval(id, 'reject', reason) $$;
+
+COMMENT ON FUNCTION public.reject(id bigint, reason text) IS 'Answers approval id with reject.';
+
 CREATE FUNCTION public.release_pool(dead_pool text, cause text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1158,6 +1418,24 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.revoke_device(device bigint) IS 'The device is let in no more, and its next command is refused.';
+
+CREATE FUNCTION public.settle_approval(approval bigint, new_state text, given text, by_actor text, why text, result jsonb, event text) RETURNS public.ops_approvals
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare a ops_approvals;
+begin
+  update ops_approvals set state = new_state, answer = given, answered_by = by_actor, reason = why, output = result, answered_at = clock_now() where id = approval returning * into a;
+  insert into ops_agent_events (kind, mission_id, step_id, trace_id, payload, tags)
+    values (event, a.mission_id, a.step_id, a.trace_id,
+            jsonb_strip_nulls(jsonb_build_object('approval', a.id, 'kind', a.kind, 'question', left(a.question, 500), 'answer', a.answer, 'by', a.answered_by, 'reason', left(a.reason, 500),
+                              'proposal', a.proposal_id)), array[a.kind]);
+  if new_state <> 'cancelled' then
+    perform apply_approval(a);
+  end if;
+  perform pg_notify('approval:changed', a.id::text);
+  return a;
+end $$;
 
 CREATE FUNCTION public.slowest_statements(at_most integer DEFAULT 5) RETURNS TABLE(query text, calls bigint, mean_ms double precision, total_ms double precision)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1401,6 +1679,15 @@ ALTER TABLE public.ops_agent_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
     CACHE 1
 );
 
+ALTER TABLE public.ops_approvals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_approvals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.ops_devices (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -1540,6 +1827,7 @@ CREATE TABLE public.ops_missions (
     agent text,
     priority smallint DEFAULT 0 NOT NULL,
     epoch integer DEFAULT 0 NOT NULL,
+    signal_seq integer DEFAULT 0 NOT NULL,
     job_id bigint,
     worker text,
     wake_at timestamp with time zone,
@@ -1559,6 +1847,8 @@ CREATE TABLE public.ops_missions (
 COMMENT ON TABLE public.ops_missions IS 'A durable run of named steps.';
 
 COMMENT ON COLUMN public.ops_missions.epoch IS 'Raised by each claim: the fence of everything that is written for it.';
+
+COMMENT ON COLUMN public.ops_missions.signal_seq IS 'Raised by whatever a mission may wait for (a signal, an answer): a segment parks only while it is what the segment has seen, so that no wake-up is lost.';
 
 COMMENT ON COLUMN public.ops_missions.job_id IS 'The only job that may claim it; null while it is parked or has ended.';
 
@@ -1815,6 +2105,9 @@ ALTER TABLE ONLY public.job_requests
 ALTER TABLE ONLY public.ops_agent_events
     ADD CONSTRAINT ops_agent_events_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ops_approvals
+    ADD CONSTRAINT ops_approvals_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ops_devices
     ADD CONSTRAINT ops_devices_pkey PRIMARY KEY (id);
 
@@ -1870,6 +2163,18 @@ CREATE INDEX ops_agent_events_created_at ON public.ops_agent_events USING btree 
 CREATE INDEX ops_agent_events_follow ON public.ops_agent_events USING btree (tx, id);
 
 CREATE INDEX ops_agent_events_mission ON public.ops_agent_events USING btree (mission_id, id) WHERE (mission_id IS NOT NULL);
+
+CREATE INDEX ops_approvals_created ON public.ops_approvals USING btree (created_at);
+
+CREATE INDEX ops_approvals_due ON public.ops_approvals USING btree (expires_at) WHERE ((state = 'open'::text) AND (expires_at IS NOT NULL));
+
+CREATE INDEX ops_approvals_mission ON public.ops_approvals USING btree (mission_id) WHERE (mission_id IS NOT NULL);
+
+CREATE UNIQUE INDEX ops_approvals_one_open_a_proposal ON public.ops_approvals USING btree (proposal_id) WHERE ((state = 'open'::text) AND (proposal_id IS NOT NULL));
+
+CREATE UNIQUE INDEX ops_approvals_one_open_a_step ON public.ops_approvals USING btree (step_id) WHERE ((state = 'open'::text) AND (step_id IS NOT NULL));
+
+CREATE INDEX ops_approvals_open ON public.ops_approvals USING btree (id) WHERE (state = 'open'::text);
 
 CREATE UNIQUE INDEX ops_devices_name ON public.ops_devices USING btree (kind, name) WHERE (revoked_at IS NULL);
 
@@ -1933,6 +2238,10 @@ CREATE TRIGGER job_requests_queue AFTER INSERT ON public.job_requests REFERENCIN
 
 CREATE TRIGGER ops_agent_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_agent_events FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
+CREATE TRIGGER ops_approvals_no_truncate BEFORE TRUNCATE ON public.ops_approvals FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
+CREATE TRIGGER ops_approvals_state BEFORE DELETE OR UPDATE ON public.ops_approvals FOR EACH ROW EXECUTE FUNCTION public.check_approval_state();
+
 CREATE TRIGGER ops_mission_proposals_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_mission_proposals FOR EACH STATEMENT EXECUTE FUNCTION public.raise_no_delete();
 
 CREATE TRIGGER ops_mission_proposals_state BEFORE UPDATE OF state ON public.ops_mission_proposals FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_proposal_state();
@@ -1972,7 +2281,24 @@ GRANT ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, pr
 
 REVOKE ALL ON FUNCTION public.admit_device(kind text, subject text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.answer_approval(id bigint, answer text, reason text, output jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.answer_approval(id bigint, answer text, reason text, output jsonb) TO binaryrogue;
+
+GRANT SELECT ON TABLE public.ops_approvals TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_approvals TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.apply_approval(a public.ops_approvals) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.apply_retention(at_most integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.approval_text(approval bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.approval_text(approval bigint) TO binaryrogue;
+GRANT ALL ON FUNCTION public.approval_text(approval bigint) TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.approve(id bigint, answer text, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.approve(id bigint, answer text, reason text) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.ask_approval(kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text, mission_id bigint, step_id bigint, proposal_id bigint, actor text, trace_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.cancel_job(job bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_job(job bigint) TO binaryrogue;
@@ -1980,11 +2306,15 @@ GRANT ALL ON FUNCTION public.cancel_job(job bigint) TO binaryrogue;
 REVOKE ALL ON FUNCTION public.cancel_mission(mission bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_mission(mission bigint) TO binaryrogue;
 
+REVOKE ALL ON FUNCTION public.check_approval_state() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.check_mission_state() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.check_proposal_state() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.check_step_state() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.current_standing() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_failed_jobs(specs json, holder text) FROM PUBLIC;
 
@@ -1992,7 +2322,11 @@ REVOKE ALL ON FUNCTION public.end_succeeded_jobs(ids bigint[], results text[], s
 
 REVOKE ALL ON FUNCTION public.ensure_job(mission bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.expire_approvals(at_most integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.jsonpath_fault(path text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.nudge_mission(mission bigint) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.ops_tasks TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_tasks TO openclaw_tui;
@@ -2025,6 +2359,9 @@ REVOKE ALL ON FUNCTION public.record_act(verb text, target text, before jsonb, a
 
 REVOKE ALL ON FUNCTION public.record_removed_jobs() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.reject(id bigint, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reject(id bigint, reason text) TO binaryrogue;
+
 REVOKE ALL ON FUNCTION public.release_pool(dead_pool text, cause text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.repeated_request(wanted text, key text) FROM PUBLIC;
@@ -2037,6 +2374,8 @@ REVOKE ALL ON FUNCTION public.retry_job(job bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.retry_job(job bigint) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.revoke_device(device bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.settle_approval(approval bigint, new_state text, given text, by_actor text, why text, result jsonb, event text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.slowest_statements(at_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.slowest_statements(at_most integer) TO openclaw_tui;
