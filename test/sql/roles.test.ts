@@ -34,6 +34,7 @@ const READABLE = [
   'ops_outcomes',
   'ops_policy',
   'ops_reaction_rules',
+  'ops_approvals',
 ];
 /** Every other table, whatever is added later. */
 let secluded: string[];
