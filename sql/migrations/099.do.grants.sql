@@ -21,7 +21,7 @@ begin
   if exists (select from pg_roles where rolname = 'binaryrogue') then
     grant usage on schema public to binaryrogue;
     grant select, insert on task_queue to binaryrogue;
-    grant select on ops_tasks, ops_missions, ops_mission_steps, ops_mission_proposals, ops_agent_events, ops_outcomes, ops_policy, ops_reaction_rules to binaryrogue;
+    grant select on ops_tasks, ops_missions, ops_mission_steps, ops_mission_proposals, ops_agent_events, ops_outcomes, ops_policy, ops_policy_keys, ops_breakers, ops_reaction_rules to binaryrogue;
     execute format('grant usage on sequence %s to binaryrogue', pg_get_serial_sequence('graphile_worker._private_jobs', 'id'));
     grant usage on schema graphile_worker to binaryrogue;
     grant execute on function
@@ -36,6 +36,7 @@ begin
     grant select on all tables in schema public to openclaw_tui;
     grant execute on function policy_value(text), plan_faults(jsonb), slowest_statements(integer) to openclaw_tui;
     grant execute on function approval_text(bigint) to openclaw_tui;
+    grant execute on function sound_policy(text), policy_fault(text, jsonb), json_schema_fault(jsonb, jsonb, text), utc_day(), budget_limit(text, text) to openclaw_tui;
   end if;
   if exists (select from pg_roles where rolname = 'openclaw_backup') then
     grant usage on schema public to openclaw_backup;

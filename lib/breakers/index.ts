@@ -1,0 +1,1 @@
+export { type BreakerOptions, withBreaker } from './withBreaker.ts';
