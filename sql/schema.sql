@@ -5,6 +5,17 @@ CREATE SCHEMA public;
 
 COMMENT ON SCHEMA public IS 'standard public schema';
 
+CREATE TYPE public.breaker_answer AS (
+	admitted boolean,
+	probe boolean,
+	state text,
+	failures integer,
+	opens integer,
+	open_until timestamp with time zone,
+	threshold integer,
+	reason text
+);
+
 CREATE DOMAIN public.job_attempts AS smallint
 	CONSTRAINT job_attempts_check CHECK (((VALUE >= 1) AND (VALUE <= 100)));
 
@@ -13,6 +24,15 @@ CREATE DOMAIN public.job_idempotency_key AS text
 
 CREATE DOMAIN public.job_source AS text
 	CONSTRAINT job_source_check CHECK ((VALUE = ANY (ARRAY['sql'::text, 'cli'::text, 'telegram'::text, 'dashboard'::text, 'cron'::text, 'rule'::text, 'agent'::text, 'mission'::text, 'raw'::text])));
+
+CREATE TYPE public.spend_answer AS (
+	reservation bigint,
+	reason_code text,
+	reason text,
+	retry_at timestamp with time zone
+);
+
+COMMENT ON TYPE public.spend_answer IS 'Either a reservation, or why there is none (price_unknown, budget, calls, policy) and when it is worth asking again.';
 
 CREATE FUNCTION public.add_device(kind text, name text, subject text, role text, public_key text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -494,6 +514,94 @@ end $$;
 
 COMMENT ON FUNCTION public.ask_approval(kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text, mission_id bigint, step_id bigint, proposal_id bigint, actor text, trace_id uuid) IS 'Asks a person, in the caller''s transaction; returns the approval''s id. Asked again for the same step or proposal while it is open, it is the same question. detail: effects {option: what it does}, cost_usd, unanswered.';
 
+CREATE FUNCTION public.breaker_admit(breaker text, by text, keep_probe interval DEFAULT NULL::interval) RETURNS public.breaker_answer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare b ops_breakers; rule jsonb; answer breaker_answer;
+begin
+  select * into b from ops_breakers o where o.name = breaker;
+  rule := breaker_rule(breaker);
+  if rule is null then
+    return row (false, false, coalesce(b.state, 'closed'), b.failures, b.opens, null, null, format('policy %s is missing or malformed', case when breaker like 'kind:%' then 'breaker.missions' else 'breaker.services' end))::breaker_answer;
+  end if;
+  if b.name is null or b.state = 'closed' then
+    return row (true, false, 'closed', coalesce(b.failures, 0), 0, null, (rule ->> 'failures')::integer, null)::breaker_answer;
+  end if;
+  if b.state = 'open' and b.open_until <= clock_now() or b.state = 'half_open' and (b.probe_until <= clock_now() or b.probe = by) then
+    update ops_breakers o set state = 'half_open', open_until = null, probe = by, probe_until = clock_now() + coalesce(keep_probe, (rule ->> 'probe')::interval), updated_at = clock_now()
+      where o.name = breaker and (o.state = 'open' and o.open_until <= clock_now() or o.state = 'half_open' and (o.probe_until <= clock_now() or o.probe = by)) returning * into b;
+    if found then
+      return row (true, true, 'half_open', b.failures, b.opens, null, (rule ->> 'failures')::integer, null)::breaker_answer;
+    end if;
+    select * into b from ops_breakers o where o.name = breaker;
+    if b.state = 'closed' then
+      return row (true, false, 'closed', b.failures, 0, null, (rule ->> 'failures')::integer, null)::breaker_answer;
+    end if;
+  end if;
+  return row (false, false, b.state, b.failures, b.opens, coalesce(b.open_until, b.probe_until), (rule ->> 'failures')::integer,
+    case when b.state = 'half_open' then format('breaker %s is half open: %s is trying', breaker, b.probe)
+         else format('breaker %s is open until %s: %s', breaker, to_char(b.open_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), coalesce(b.reason, b.last_error, 'it failed')) end)::breaker_answer;
+end $$;
+
+COMMENT ON FUNCTION public.breaker_admit(breaker text, by text, keep_probe interval) IS 'Whether a call or a start may be made now, and whether it is the one probe. Writes only when a probe is given.';
+
+CREATE FUNCTION public.breaker_report(breaker text, ok boolean, by text, error text DEFAULT NULL::text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare b ops_breakers; rule jsonb := breaker_rule(breaker); lasts interval;
+begin
+  if ok then
+    update ops_breakers o set state = 'closed', failures = 0, opens = 0, opened_at = null, open_until = null, probe = null, probe_until = null, reason = null, updated_at = clock_now()
+      where o.name = breaker and (o.state = 'closed' and o.failures > 0 or o.state = 'half_open' and o.probe = by);
+    return (select state from ops_breakers where name = breaker);
+  end if;
+  if ok is null then
+    update ops_breakers o set state = 'open', open_until = clock_now(), probe = null, probe_until = null, updated_at = clock_now()
+      where o.name = breaker and o.state = 'half_open' and o.probe = by;
+    return (select state from ops_breakers where name = breaker);
+  end if;
+  insert into ops_breakers as o (name, failures, last_error, actor, updated_at) values (breaker, 1, left(breaker_report.error, 2000), 'system', clock_now())
+    on conflict (name) do update set failures = o.failures + 1, last_error = excluded.last_error, updated_at = clock_now()
+      where o.state = 'closed' or o.state = 'half_open' and o.probe = by
+    returning * into b;
+  -- A policy that is missing admits nothing, so there is nothing to open.
+  if b.name is null or rule is null or b.state = 'closed' and b.failures < (rule ->> 'failures')::integer then
+    return b.state;
+  end if;
+  lasts := least((rule ->> 'open')::interval * (2 ^ least(b.opens, 20)), greatest((rule ->> 'max')::interval, (rule ->> 'open')::interval));
+  update ops_breakers o set state = 'open', opens = o.opens + 1, opened_at = clock_now(), open_until = clock_now() + lasts, probe = null, probe_until = null,
+      reason = format('%s failure%s in a row', b.failures, case when b.failures > 1 then 's' else '' end), updated_at = clock_now()
+    where o.name = breaker;
+  return 'open';
+end $$;
+
+COMMENT ON FUNCTION public.breaker_report(breaker text, ok boolean, by text, error text) IS 'Counts how a call or mission ended: failures in a row open the breaker, a probe closes it or opens it for longer. ok null: it was given up and says nothing; the probe is free again.';
+
+CREATE FUNCTION public.breaker_rule(name text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select sound_policy(case when name like 'kind:%' then 'breaker.missions' else 'breaker.services' end) $$;
+
+CREATE FUNCTION public.budget_limit(key text, period text) RETURNS numeric
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select case when key = 'all' then policy_value('budget.usd') ->> span when key like 'mission:%' then policy_value('budget.usd') ->> 'mission'
+              when key like 'agent:%' then policy_value('budget.agents') -> substr(key, 7) ->> span
+              when key like 'provider:%' then policy_value('budget.providers') -> substr(key, 10) ->> span end::numeric
+  from (select case length(period) when 10 then 'day' when 7 then 'month' end as span) s
+$$;
+
+CREATE FUNCTION public.budget_turns_at(period text) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select case length(period) when 10 then (period::date + 1)::timestamp at time zone 'UTC'
+                             when 7 then ((period || '-01')::date + interval '1 month')::timestamp at time zone 'UTC' end
+$$;
+
 CREATE FUNCTION public.cancel_job(job bigint) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -596,6 +704,22 @@ begin
   then
     raise exception using errcode = 'OC008', message = format('mission m%s cannot go from %s to %s', old.id, old.state, new.state),
       hint = 'an ended mission stays as it is; submit its plan again';
+  end if;
+  return new;
+end $$;
+
+CREATE FUNCTION public.check_policy() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare fault text := policy_fault(new.key, new.value); near text;
+begin
+  if fault is not null then
+    if not exists (select from ops_policy_keys k where k.key = new.key) then
+      select k.key into near from ops_policy_keys k order by (split_part(k.key, '.', 1) = split_part(new.key, '.', 1)) desc, abs(length(k.key) - length(new.key)) limit 1;
+      perform refuse('OC011', fault, format('openclaw policy list; perhaps "%s"', near));
+    end if;
+    perform refuse('OC009', fault, format('openclaw policy explain %s', new.key));
   end if;
   return new;
 end $$;
@@ -714,6 +838,29 @@ end $$;
 
 COMMENT ON FUNCTION public.end_failed_jobs(specs json, holder text) IS 'Releases or ends the jobs that the holder still holds, by an array of {id, kind: retry | final | give_back, message, delay_ms, error_class, state, started, finished}; returns how many. The database''s clock decides when a retry is due.';
 
+CREATE FUNCTION public.end_spend(ids bigint[], new_state text, cost numeric) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare ended bigint[]; keys text[]; periods text[]; reserved numeric[]; count_of numeric[];
+begin
+  with gone as (
+    update ops_spend s set state = new_state, cost_usd = cost, ended_at = clock_now() where s.id = any (ids) and s.state = 'reserved'
+    returning s.*),
+  moved as (
+    select k.key, k.period, sum(gone.reserved_usd) as reserved, count(*) as n from gone, lateral spend_keys(gone.provider, gone.agent, gone.mission_id, gone.day) k group by k.key, k.period)
+  select (select array_agg(gone.id) from gone), array_agg(m.key order by m.key, m.period), array_agg(m.period order by m.key, m.period),
+         array_agg(m.reserved order by m.key, m.period), array_agg(m.n order by m.key, m.period) into ended, keys, periods, reserved, count_of from moved m;
+  if ended is null then return '{}'; end if;
+  perform from ops_budget_use u where (u.key, u.period) in (select * from unnest(keys, periods)) order by u.key, u.period for no key update;
+  update ops_budget_use u set reserved_usd = greatest(u.reserved_usd - m.reserved, 0), spent_usd = u.spent_usd + coalesce(cost, 0) * m.n
+    from unnest(keys, periods, reserved, count_of) m(key, period, reserved, n) where u.key = m.key and u.period = m.period;
+  if cost > 0 then
+    perform warn_budgets(keys, periods);
+  end if;
+  return ended;
+end $$;
+
 CREATE FUNCTION public.end_succeeded_jobs(ids bigint[], results text[], starts double precision[], ends double precision[], holder text) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -805,6 +952,96 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.expire_approvals(at_most integer) IS 'Takes the answer on expiry where nobody answered in time, and closes the questions of missions that have ended; returns how many.';
+
+CREATE FUNCTION public.expire_spend() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare ids bigint[]; ended bigint[];
+begin
+  -- `at` is one index look for the many times when nothing is open.
+  if not exists (select from ops_spend s where s.state = 'reserved') then return 0; end if;
+  select array_agg(gone.id) into ids from (
+    select s.id from ops_spend s
+    where s.state = 'reserved' and (s.expires_at <= clock_now()
+      or exists (select from workers w where w.pool_id = s.holder and w.state <> 'live')
+      or s.kind = 'estimate' and exists (select from ops_missions m where m.id = s.mission_id and m.finished_at is not null))
+    order by s.id for no key update skip locked) gone;
+  if ids is null then return 0; end if;
+  ended := end_spend(ids, 'expired', null);
+  insert into ops_agent_events (kind, severity, agent, mission_id, step_id, job, trace_id, payload, tags)
+    select 'budget.expired', 'warning', s.agent, s.mission_id, s.step_id, s.job, s.trace_id, jsonb_build_object('reservation', s.id, 'reserved_usd', s.reserved_usd, 'holder', s.holder, 'provider', s.provider), array[s.provider]
+    from ops_spend s where s.id = any (ended) and s.kind = 'call';
+  return cardinality(ended);
+end $$;
+
+COMMENT ON FUNCTION public.expire_spend() IS 'Gives back what a dead worker had reserved, what nobody settled in time, and what an ended mission did not use of its estimate; returns how many.';
+
+CREATE FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text DEFAULT 'value'::text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_variable
+declare
+  entry record; fault text; kind text := jsonb_typeof(value); number numeric;
+begin
+  if value is null then return format('%s is missing', at); end if;
+  select k into fault from jsonb_object_keys(schema) k
+    where k not in ('$schema', 'type', 'enum', 'const', 'minimum', 'maximum', 'exclusiveMinimum', 'minLength', 'maxLength', 'pattern', 'items', 'minItems', 'maxItems',
+                    'properties', 'required', 'additionalProperties', 'propertyNames', 'anyOf', 'description') limit 1;
+  if fault is not null then return format('%s: the schema has the unknown keyword "%s"', at, fault); end if;
+  if schema ? 'anyOf' then
+    if not exists (select from jsonb_array_elements(schema -> 'anyOf') branch where json_schema_fault(branch, value, at) is null) then
+      return (select string_agg(f, '; or ') from (select json_schema_fault(branch, value, at) as f from jsonb_array_elements(schema -> 'anyOf') branch) branches);
+    end if;
+  end if;
+  if schema ? 'const' and value <> schema -> 'const' then return format('%s is %s, expected %s', at, left(value::text, 80), schema -> 'const'); end if;
+  if schema ? 'enum' and not exists (select from jsonb_array_elements(schema -> 'enum') c(choice) where choice = value) then
+    return format('%s is %s, expected one of %s', at, left(value::text, 80), (select string_agg(choice #>> '{}', ', ') from jsonb_array_elements(schema -> 'enum') choice));
+  end if;
+  if schema ? 'type' and kind <> schema ->> 'type' and not (kind = 'number' and schema ->> 'type' = 'integer' and (value #>> '{}')::numeric % 1 = 0) then
+    return format('%s is %s, expected %s %s', at, left(value::text, 80), case when schema ->> 'type' ~ '^[aeiou]' then 'an' else 'a' end, schema ->> 'type');
+  end if;
+  if kind = 'number' then
+    number := (value #>> '{}')::numeric;
+    if number < (schema ->> 'minimum')::numeric then return format('%s is %s, expected at least %s', at, number, schema ->> 'minimum'); end if;
+    if number > (schema ->> 'maximum')::numeric then return format('%s is %s, expected at most %s', at, number, schema ->> 'maximum'); end if;
+    if number <= (schema ->> 'exclusiveMinimum')::numeric then return format('%s is %s, expected more than %s', at, number, schema ->> 'exclusiveMinimum'); end if;
+  elsif kind = 'string' then
+    if length(value #>> '{}') < (schema ->> 'minLength')::integer then return format('%s is shorter than %s characters', at, schema ->> 'minLength'); end if;
+    if length(value #>> '{}') > (schema ->> 'maxLength')::integer then return format('%s is longer than %s characters', at, schema ->> 'maxLength'); end if;
+    if (value #>> '{}') !~ (schema ->> 'pattern') then return format('%s is %s, which does not match %s', at, left(value::text, 80), schema ->> 'pattern'); end if;
+  elsif kind = 'array' then
+    if jsonb_array_length(value) < (schema ->> 'minItems')::integer then return format('%s has fewer than %s elements', at, schema ->> 'minItems'); end if;
+    if jsonb_array_length(value) > (schema ->> 'maxItems')::integer then return format('%s has more than %s elements', at, schema ->> 'maxItems'); end if;
+    if schema ? 'items' then
+      for entry in select e.value, e.n from jsonb_array_elements(value) with ordinality e(value, n) loop
+        fault := json_schema_fault(schema -> 'items', entry.value, format('%s[%s]', at, entry.n - 1));
+        if fault is not null then return fault; end if;
+      end loop;
+    end if;
+  elsif kind = 'object' then
+    select format('%s lacks "%s"', at, k) into fault from jsonb_array_elements_text(coalesce(schema -> 'required', '[]')) k where not value ? k limit 1;
+    if fault is not null then return fault; end if;
+    for entry in select e.key, e.value from jsonb_each(value) e loop
+      if schema ? 'propertyNames' then
+        fault := json_schema_fault(schema -> 'propertyNames', to_jsonb(entry.key), format('the key "%s" of %s', left(entry.key, 80), at));
+        if fault is not null then return fault; end if;
+      end if;
+      if coalesce(schema -> 'properties' ? entry.key, false) then
+        fault := json_schema_fault(schema -> 'properties' -> entry.key, entry.value, at || '.' || entry.key);
+      elsif schema -> 'additionalProperties' = 'false' then
+        fault := format('%s has the unknown key "%s"; known are %s', at, left(entry.key, 80), (select string_agg(k, ', ') from jsonb_object_keys(schema -> 'properties') k));
+      elsif jsonb_typeof(schema -> 'additionalProperties') = 'object' then
+        fault := json_schema_fault(schema -> 'additionalProperties', entry.value, at || '.' || entry.key);
+      end if;
+      if fault is not null then return fault; end if;
+    end loop;
+  end if;
+  return null;
+end $_$;
+
+COMMENT ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) IS 'The first fault of a value by the part of JSON Schema that policy uses; null when it fits.';
 
 CREATE FUNCTION public.json_to_jsonb_lossy(value json) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
@@ -1091,6 +1328,16 @@ end $_$;
 
 COMMENT ON FUNCTION public.plan_faults(plan jsonb) IS 'Everything that is wrong with a plan, at once; no rows for a sound one.';
 
+CREATE FUNCTION public.policy_fault(key text, value jsonb) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select case when k.key is null then format('there is no policy key "%s"', policy_fault.key) else json_schema_fault(k.schema, policy_fault.value, policy_fault.key) end
+  from (select 1) one left join ops_policy_keys k on k.key = policy_fault.key
+$$;
+
+COMMENT ON FUNCTION public.policy_fault(key text, value jsonb) IS 'What is wrong with a value for a key of policy, or null.';
+
 CREATE FUNCTION public.policy_value(wanted text) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1315,6 +1562,19 @@ end $$;
 
 COMMENT ON FUNCTION public.release_pool(dead_pool text, cause text) IS 'Marks a pool dead and gives its jobs back, once; returns how many.';
 
+CREATE FUNCTION public.release_spend(reservation bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if not trusted_session() then
+    perform refuse('OC006', format('role %s may not spend', session_user), 'queue a task that does');
+  end if;
+  return cardinality(end_spend(array[reservation], 'released', null)) > 0;
+end $$;
+
+COMMENT ON FUNCTION public.release_spend(reservation bigint) IS 'Gives a reservation back: the call was not made, or failed and costs nothing.';
+
 CREATE FUNCTION public.repeated_request(wanted text, key text) RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1330,6 +1590,127 @@ begin
   end if;
   return earlier.id;
 end $$;
+
+CREATE FUNCTION public.reserve_spend(provider text, model text DEFAULT NULL::text, amount_usd numeric DEFAULT NULL::numeric, agent text DEFAULT NULL::text, mission_id bigint DEFAULT NULL::bigint, step_id bigint DEFAULT NULL::bigint, job bigint DEFAULT NULL::bigint, task text DEFAULT NULL::text, holder text DEFAULT NULL::text, keep interval DEFAULT '00:15:00'::interval, trace_id uuid DEFAULT NULL::uuid, kind text DEFAULT 'call'::text) RETURNS public.spend_answer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+  keys text[]; periods text[]; estimate ops_spend; drawn numeric := 0; full_at ops_budget_use; full_limit numeric; full_turns timestamptz; window_rule record; used bigint; answer spend_answer;
+  windows jsonb := sound_policy('budget.calls'); reached smallint; calls_row ops_budget_use; new_id bigint; severity text := 'warning';
+begin
+  if not trusted_session() then
+    perform refuse('OC006', format('role %s may not spend', session_user), 'queue a task that does');
+  end if;
+  if provider is null or length(provider) not between 1 and 128 then
+    perform refuse('OC009', 'a reservation needs the provider''s name', 'reserve_spend(''minimax'', ''model'', 0.01)');
+  end if;
+  if amount_usd < 0 or amount_usd > 1000000 or amount_usd = 'NaN' then
+    perform refuse('OC009', format('amount_usd is %s, expected 0 to 1000000', amount_usd), 'the most that the call can cost');
+  end if;
+  perform expire_spend();
+  if amount_usd is null then
+    answer := row (null, 'price_unknown', format('the price of %s at %s is not known, so it is not called', coalesce(model, 'this call'), provider), null);
+  elsif windows is null or sound_policy('budget.usd') is null or sound_policy('budget.agents') is null or sound_policy('budget.providers') is null then
+    answer := row (null, 'policy', 'a policy of budget.* is missing or malformed, so nothing is spent', null);
+  else
+    select array_agg(k.key order by k.key, k.period), array_agg(k.period order by k.key, k.period) into keys, periods from spend_keys(provider, agent, mission_id, utc_day()) k;
+    if mission_id is not null and kind = 'call' then
+      select * into estimate from ops_spend s where s.mission_id = reserve_spend.mission_id and s.state = 'reserved' and s.kind = 'estimate' and s.day = utc_day() for no key update;
+      drawn := least(coalesce(estimate.reserved_usd, 0), amount_usd);
+    end if;
+    insert into ops_budget_use (key, period)
+      select k.key, k.period from (select * from unnest(keys, periods) u(key, period) union select 'calls:' || provider, '' where kind = 'call') k
+      order by k.key, k.period on conflict do nothing;
+    perform from ops_budget_use u where (u.key, u.period) in (select * from unnest(keys, periods)) or (u.key = 'calls:' || provider and u.period = '' and reserve_spend.kind = 'call')
+      order by u.key, u.period for no key update;
+
+    -- A limit of 0 stops what costs, not what is free. The limit that turns last is named: before that it is no use to ask.
+    select u.key, u.period, u.spent_usd, u.reserved_usd, l.limit_usd, budget_turns_at(u.period) into full_at.key, full_at.period, full_at.spent_usd, full_at.reserved_usd, full_limit, full_turns
+      from ops_budget_use u, lateral (select budget_limit(u.key, u.period) as limit_usd) l
+      where (u.key, u.period) in (select * from unnest(keys, periods)) and amount_usd > 0
+        and u.spent_usd + u.reserved_usd + amount_usd - case when (u.key, u.period) in (select * from spend_keys(estimate.provider, estimate.agent, estimate.mission_id, estimate.day)) then drawn else 0 end > l.limit_usd
+      order by budget_turns_at(u.period) desc nulls first limit 1;
+    if full_at.key is not null then
+      answer := row (null, 'budget', format('budget %s%s: $%s of $%s are spent or reserved, $%s more do not fit', full_at.key,
+        case when full_at.period <> '' then ' in ' || full_at.period else '' end, trim_scale(full_at.spent_usd + full_at.reserved_usd), trim_scale(full_limit), trim_scale(amount_usd)), full_turns);
+    elsif kind = 'call' then
+      select * into calls_row from ops_budget_use u where u.key = 'calls:' || provider and u.period = '';
+      reached := 0;
+      for window_rule in select (w.value ->> 'calls')::bigint as calls, (w.value ->> 'window')::interval as span from jsonb_array_elements(windows) w where w.value ->> 'provider' = reserve_spend.provider loop
+        select count(*) into used from ops_spend s where s.provider = reserve_spend.provider and s.created_at > clock_now() - window_rule.span and s.state <> 'released' and s.kind = 'call';
+        if used >= window_rule.calls then
+          answer := row (null, 'calls', format('%s has had %s calls within %s, and %s are its limit', provider, used, window_rule.span, window_rule.calls),
+            (select s.created_at + window_rule.span from ops_spend s where s.provider = reserve_spend.provider and s.created_at > clock_now() - window_rule.span and s.state <> 'released' and s.kind = 'call'
+             order by s.created_at desc offset window_rule.calls - 1 limit 1));
+        end if;
+        used := used + 1;
+        reached := greatest(reached, case when used >= window_rule.calls then 100 when used >= window_rule.calls * 0.9 then 90 when used >= window_rule.calls * 0.75 then 75 else 0 end);
+      end loop;
+      if reached <> calls_row.warned then
+        update ops_budget_use u set warned = reached where u.key = calls_row.key and u.period = '';
+        if reached > calls_row.warned then
+          insert into ops_agent_events (kind, severity, payload, tags)
+            values (case when reached = 100 then 'budget.exhausted' else 'budget.warning' end, 'warning', jsonb_build_object('budget', calls_row.key, 'percent', reached, 'windows', windows), array[calls_row.key]);
+        end if;
+      end if;
+    end if;
+  end if;
+  if answer.reason_code is not null then
+    insert into ops_agent_events (kind, severity, agent, mission_id, step_id, job, trace_id, payload, tags)
+      values ('budget.refused', 'warning', reserve_spend.agent, reserve_spend.mission_id, reserve_spend.step_id, reserve_spend.job, reserve_spend.trace_id,
+              jsonb_build_object('reason_code', answer.reason_code, 'reason', answer.reason, 'provider', provider, 'model', model, 'amount_usd', amount_usd, 'retry_at', answer.retry_at), array[provider]);
+    if full_at.key is not null then
+      update ops_budget_use u set warned = 100 where u.key = full_at.key and u.period = full_at.period and u.warned < 100;
+      if found then
+        insert into ops_agent_events (kind, severity, payload, tags)
+          values ('budget.exhausted', 'error', jsonb_build_object('budget', full_at.key, 'period', full_at.period, 'percent', 100, 'limit_usd', full_limit, 'spent_usd', full_at.spent_usd,
+                                                                 'reserved_usd', full_at.reserved_usd), array[full_at.key]);
+      end if;
+    end if;
+    return answer;
+  end if;
+
+  update ops_budget_use u set reserved_usd = u.reserved_usd + amount_usd
+      - case when (u.key, u.period) in (select * from spend_keys(estimate.provider, estimate.agent, estimate.mission_id, estimate.day)) then drawn else 0 end
+    where (u.key, u.period) in (select * from unnest(keys, periods));
+  if drawn > 0 then
+    update ops_spend s set reserved_usd = s.reserved_usd - drawn where s.id = estimate.id;
+    -- What the estimate counts for and the call does not (a provider's row of its own).
+    update ops_budget_use u set reserved_usd = u.reserved_usd - drawn
+      where (u.key, u.period) in (select * from spend_keys(estimate.provider, estimate.agent, estimate.mission_id, estimate.day) except select * from unnest(keys, periods));
+  end if;
+  insert into ops_spend (kind, provider, model, agent, task, mission_id, step_id, job, reserved_usd, holder, day, trace_id, created_at, expires_at)
+    values (reserve_spend.kind, reserve_spend.provider, reserve_spend.model, reserve_spend.agent, reserve_spend.task, reserve_spend.mission_id, reserve_spend.step_id, reserve_spend.job,
+            amount_usd, reserve_spend.holder, utc_day(), reserve_spend.trace_id, clock_now(), clock_now() + keep)
+    returning id into new_id;
+  answer.reservation := new_id;
+  perform warn_budgets(keys, periods);
+  return answer;
+end $_$;
+
+COMMENT ON FUNCTION public.reserve_spend(provider text, model text, amount_usd numeric, agent text, mission_id bigint, step_id bigint, job bigint, task text, holder text, keep interval, trace_id uuid, kind text) IS 'Reserves the most that a call can cost against every limit that it has, or says why not and when to ask again. Never raises for a full budget, so that the refusal is kept.';
+
+CREATE FUNCTION public.reset_breaker(breaker text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was ops_breakers;
+begin
+  if not trusted_session() then
+    perform refuse('OC006', format('role %s may not reset a breaker', session_user), 'ask the operator');
+  end if;
+  select * into was from ops_breakers where name = breaker for update;
+  if not found then
+    perform refuse('OC011', format('there is no breaker "%s"', breaker), 'openclaw breakers list');
+  end if;
+  update ops_breakers set state = 'closed', failures = 0, opens = 0, opened_at = null, open_until = null, probe = null, probe_until = null, reason = null, last_error = null,
+    actor = current_actor(), updated_at = clock_now() where name = breaker;
+  perform record_act('breakers reset', breaker, jsonb_build_object('state', was.state, 'failures', was.failures), '{"state": "closed"}');
+  return was.state;
+end $$;
+
+COMMENT ON FUNCTION public.reset_breaker(breaker text) IS 'Closes a breaker and forgets its failures; returns the state that it had.';
 
 CREATE FUNCTION public.resolve_paths(payload jsonb, document jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1419,6 +1800,46 @@ end $$;
 
 COMMENT ON FUNCTION public.revoke_device(device bigint) IS 'The device is let in no more, and its next command is refused.';
 
+CREATE FUNCTION public.rollback_policy(key text, to_version integer DEFAULT NULL::integer, reason text DEFAULT NULL::text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare now_version integer := (select max(p.version) from ops_policy p where p.key = rollback_policy.key); earlier ops_policy;
+begin
+  select * into earlier from ops_policy p where p.key = rollback_policy.key and p.version = coalesce(to_version, now_version - 1);
+  if not found then
+    perform refuse('OC011', format('policy %s has no version %s', rollback_policy.key, coalesce(to_version, now_version - 1)), format('openclaw policy diff %s', rollback_policy.key));
+  end if;
+  return set_policy(rollback_policy.key, earlier.value, coalesce(rollback_policy.reason, format('back to version %s', earlier.version)));
+end $$;
+
+COMMENT ON FUNCTION public.rollback_policy(key text, to_version integer, reason text) IS 'Makes an earlier value (by default the one before) the newest version: history only grows.';
+
+CREATE FUNCTION public.set_policy(key text, value jsonb, reason text DEFAULT NULL::text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare latest ops_policy; new_version integer;
+begin
+  if not trusted_session() then
+    perform refuse('OC006', format('role %s may not change policy', session_user), 'ask the operator: openclaw policy set');
+  end if;
+  if length(reason) > 500 then
+    perform refuse('OC009', format('the reason has %s characters, at most 500 are taken', length(reason)), 'say it shorter');
+  end if;
+  -- Writers of one key take turns, so that a version is made once.
+  perform pg_advisory_xact_lock(hashtextextended('policy:' || set_policy.key, 0));
+  select * into latest from ops_policy p where p.key = set_policy.key order by p.version desc limit 1;
+  if latest.value = set_policy.value and policy_fault(set_policy.key, set_policy.value) is null then
+    return latest.version;
+  end if;
+  insert into ops_policy (key, version, value, reason) values (set_policy.key, coalesce(latest.version, 0) + 1, set_policy.value, set_policy.reason)
+    returning version into new_version;
+  return new_version;
+end $$;
+
+COMMENT ON FUNCTION public.set_policy(key text, value jsonb, reason text) IS 'A new version of a key, in force when the transaction commits; the same value again changes nothing. Returns the version in force.';
+
 CREATE FUNCTION public.settle_approval(approval bigint, new_state text, given text, by_actor text, why text, result jsonb, event text) RETURNS public.ops_approvals
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1436,6 +1857,43 @@ begin
   perform pg_notify('approval:changed', a.id::text);
   return a;
 end $$;
+
+CREATE FUNCTION public.settle_spend(reservation bigint, cost numeric, prompt_tokens integer DEFAULT NULL::integer, completion_tokens integer DEFAULT NULL::integer) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was ops_spend; late boolean := false;
+begin
+  if not trusted_session() then
+    perform refuse('OC006', format('role %s may not spend', session_user), 'queue a task that does');
+  end if;
+  if cost is null or cost < 0 or cost > 1000000 or cost = 'NaN' then
+    perform refuse('OC009', format('the cost is %s, expected 0 to 1000000 USD', coalesce(cost::text, 'not known')), 'the reserved amount, where the provider does not say');
+  end if;
+  select * into was from ops_spend s where s.id = reservation for no key update;
+  if not found then
+    perform refuse('OC011', format('there is no reservation %s', reservation), 'reserve_spend() gives one');
+  end if;
+  if was.state in ('settled', 'released') then return false; end if;
+  if was.state = 'expired' then
+    -- The call went through although its reservation was given up: the money is gone, whatever the limit says.
+    late := true;
+    insert into ops_budget_use (key, period) select k.key, k.period from spend_keys(was.provider, was.agent, was.mission_id, was.day) k order by k.key, k.period on conflict do nothing;
+    perform from ops_budget_use u where (u.key, u.period) in (select * from spend_keys(was.provider, was.agent, was.mission_id, was.day)) order by u.key, u.period for no key update;
+    update ops_budget_use u set spent_usd = u.spent_usd + cost where (u.key, u.period) in (select * from spend_keys(was.provider, was.agent, was.mission_id, was.day));
+    update ops_spend s set state = 'settled', cost_usd = cost, ended_at = clock_now() where s.id = reservation;
+    perform warn_budgets(array_agg(k.key), array_agg(k.period)) from spend_keys(was.provider, was.agent, was.mission_id, was.day) k;
+  else
+    perform end_spend(array[reservation], 'settled', cost);
+  end if;
+  update ops_spend s set prompt_tokens = settle_spend.prompt_tokens, completion_tokens = settle_spend.completion_tokens where s.id = reservation;
+  if was.mission_id is not null and cost > 0 then
+    update ops_missions m set cost_usd = m.cost_usd + cost where m.id = was.mission_id;
+  end if;
+  return true;
+end $$;
+
+COMMENT ON FUNCTION public.settle_spend(reservation bigint, cost numeric, prompt_tokens integer, completion_tokens integer) IS 'What a reserved call really cost, also when it is more than was reserved. Once: a second time gives false and changes nothing.';
 
 CREATE FUNCTION public.slowest_statements(at_most integer DEFAULT 5) RETURNS TABLE(query text, calls bigint, mean_ms double precision, total_ms double precision)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1455,6 +1913,27 @@ exception when others then
 end $_$;
 
 COMMENT ON FUNCTION public.slowest_statements(at_most integer) IS 'The statements with the largest total time; no rows where the server does not keep them.';
+
+CREATE FUNCTION public.sound_policy(wanted text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select p.value from (select o.value from ops_policy o where o.key = wanted order by version desc limit 1) p
+  join ops_policy_keys k on k.key = wanted where json_schema_fault(k.schema, p.value) is null
+$$;
+
+COMMENT ON FUNCTION public.sound_policy(wanted text) IS 'The value in force, or null when it is missing or does not fit its schema: null means no.';
+
+CREATE FUNCTION public.spend_keys(provider text, agent text, mission bigint, day date) RETURNS TABLE(key text, period text)
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select k, p from (values ('all', to_char(day, 'YYYY-MM-DD')), ('all', to_char(day, 'YYYY-MM')),
+      ('agent:' || agent, to_char(day, 'YYYY-MM-DD')), ('agent:' || agent, to_char(day, 'YYYY-MM')),
+      ('provider:' || provider, to_char(day, 'YYYY-MM-DD')), ('provider:' || provider, to_char(day, 'YYYY-MM')),
+      ('mission:' || mission, '')) v(k, p)
+  where k is not null
+$$;
 
 CREATE FUNCTION public.step_payload(step bigint) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1482,11 +1961,72 @@ begin
   return coalesce(allow -> 'effects' ? task.effect, false) or coalesce(allow -> 'tasks' ? task.identifier, false);
 end $$;
 
+CREATE FUNCTION public.tell_breaker() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into ops_agent_events (kind, severity, payload, tags)
+    values ('breaker.' || case new.state when 'open' then 'opened' when 'closed' then 'closed' else 'half_open' end, case new.state when 'open' then 'error' else 'info' end,
+            jsonb_strip_nulls(jsonb_build_object('breaker', new.name, 'was', case when tg_op = 'UPDATE' then old.state end, 'failures', new.failures, 'opens', new.opens,
+              'open_until', new.open_until, 'error', left(new.last_error, 500), 'reason', new.reason)), array[new.name]);
+  perform pg_notify('breaker:changed', new.name);
+  return null;
+end $$;
+
+CREATE FUNCTION public.tell_policy() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare before jsonb := (select p.value from ops_policy p where p.key = new.key and p.version < new.version order by p.version desc limit 1);
+begin
+  -- The defaults that a migration brings are no act of anybody.
+  if new.version = 1 and new.actor = 'system' then return null; end if;
+  insert into ops_agent_events (kind, payload, tags)
+    values ('policy.changed', jsonb_build_object('key', new.key, 'version', new.version, 'before', before, 'after', new.value, 'reason', new.reason), array[new.key]);
+  perform record_act('policy set', new.key, before, new.value, jsonb_build_object('version', new.version, 'reason', new.reason));
+  perform pg_notify('policy:changed', new.key);
+  return null;
+end $$;
+
+CREATE FUNCTION public.trip_breaker(breaker text, lasts interval DEFAULT NULL::interval, reason text DEFAULT NULL::text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+declare was ops_breakers; until timestamptz;
+begin
+  if not trusted_session() then
+    perform refuse('OC006', format('role %s may not trip a breaker', session_user), 'ask the operator');
+  end if;
+  if breaker !~ '^(service|kind|task):[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$' then
+    perform refuse('OC009', format('"%s" is no breaker', breaker), 'service:<name>, kind:<kind of mission> or task:<name>');
+  end if;
+  if lasts <= interval '0' or lasts > interval '365 days' then
+    perform refuse('OC009', format('a breaker cannot be open for %s', lasts), 'from a second to a year');
+  end if;
+  until := clock_now() + coalesce(lasts, (breaker_rule(breaker) ->> 'open')::interval, '15 min');
+  select * into was from ops_breakers where name = breaker for update;
+  insert into ops_breakers as o (name, state, opens, opened_at, open_until, reason, updated_at) values (breaker, 'open', 1, clock_now(), until, coalesce(trip_breaker.reason, 'tripped by ' || current_actor()), clock_now())
+    on conflict (name) do update set state = 'open', opens = greatest(o.opens, 1), opened_at = clock_now(), open_until = excluded.open_until, probe = null, probe_until = null,
+      reason = excluded.reason, actor = current_actor(), updated_at = clock_now();
+  perform record_act('breakers trip', breaker, jsonb_build_object('state', coalesce(was.state, 'closed')), jsonb_build_object('state', 'open', 'open_until', until, 'reason', trip_breaker.reason));
+  return until;
+end $_$;
+
+COMMENT ON FUNCTION public.trip_breaker(breaker text, lasts interval, reason text) IS 'Opens a breaker by hand; returns until when.';
+
 CREATE FUNCTION public.trusted_session() RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select pg_catalog.has_table_privilege(session_user, 'public.clock_override', 'insert') $$;
 
 COMMENT ON FUNCTION public.trusted_session() IS 'Whether the login belongs to the owner: a worker, the command line, an administrator.';
+
+CREATE FUNCTION public.utc_day() RETURNS date
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select (clock_now() at time zone 'UTC')::date $$;
+
+COMMENT ON FUNCTION public.utc_day() IS 'The day of quotas and budgets: UTC, by the one clock, whatever zone the server or the session has.';
 
 CREATE FUNCTION public.wake_missions(at_most integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1501,6 +2041,29 @@ begin
   end loop;
   return woken;
 end $$;
+
+CREATE FUNCTION public.warn_budgets(keys text[], periods text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  with level as (
+    select u.key, u.period, l.limit_usd, u.spent_usd, u.reserved_usd, u.warned,
+           case when u.spent_usd + u.reserved_usd >= l.limit_usd then 100 when u.spent_usd + u.reserved_usd >= l.limit_usd * 0.9 then 90
+                when u.spent_usd + u.reserved_usd >= l.limit_usd * 0.75 then 75 else 0 end as reached
+    from unnest(keys, periods) k(key, period) join ops_budget_use u on u.key = k.key and u.period = k.period,
+         lateral (select budget_limit(u.key, u.period) as limit_usd) l
+    where l.limit_usd > 0),
+  told as (
+    update ops_budget_use u set warned = level.reached from level where u.key = level.key and u.period = level.period and level.reached > level.warned
+    returning level.*)
+  insert into ops_agent_events (kind, severity, payload, tags)
+    select case when reached = 100 then 'budget.exhausted' else 'budget.warning' end, case when reached = 100 then 'error' else 'warning' end,
+           jsonb_build_object('budget', key, 'period', period, 'percent', reached, 'limit_usd', limit_usd, 'spent_usd', spent_usd, 'reserved_usd', reserved_usd), array[key]
+    from told order by key, period;
+end $$;
+
+COMMENT ON FUNCTION public.warn_budgets(keys text[], periods text[]) IS 'Tells 75, 90 and 100 percent of each limit once a period.';
 
 CREATE TABLE public.agent_events (
     id bigint NOT NULL,
@@ -1687,6 +2250,44 @@ ALTER TABLE public.ops_approvals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.ops_breakers (
+    name text NOT NULL,
+    state text DEFAULT 'closed'::text NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    opens integer DEFAULT 0 NOT NULL,
+    opened_at timestamp with time zone,
+    open_until timestamp with time zone,
+    probe text,
+    probe_until timestamp with time zone,
+    last_error text,
+    reason text,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ops_breakers_check CHECK (((state = 'open'::text) = (open_until IS NOT NULL))),
+    CONSTRAINT ops_breakers_check1 CHECK (((state = 'half_open'::text) = (probe IS NOT NULL))),
+    CONSTRAINT ops_breakers_name_check CHECK ((name ~ '^(service|kind|task):[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$'::text)),
+    CONSTRAINT ops_breakers_state_check CHECK ((state = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text])))
+);
+
+COMMENT ON TABLE public.ops_breakers IS 'A row for each breaker that ever counted a failure. A service or kind without a row is closed.';
+
+COMMENT ON COLUMN public.ops_breakers.opens IS 'How often it has opened since it was last closed: each time for twice as long.';
+
+COMMENT ON COLUMN public.ops_breakers.probe IS 'Who may try while it is half open; after probe_until somebody else may.';
+
+CREATE TABLE public.ops_budget_use (
+    key text NOT NULL,
+    period text NOT NULL,
+    spent_usd numeric(14,6) DEFAULT 0 NOT NULL,
+    reserved_usd numeric(14,6) DEFAULT 0 NOT NULL,
+    warned smallint DEFAULT 0 NOT NULL,
+    CONSTRAINT ops_budget_use_reserved_usd_check CHECK ((reserved_usd >= (0)::numeric))
+);
+
+COMMENT ON TABLE public.ops_budget_use IS 'What is spent and reserved: all, agent:<name> and provider:<name> by day and month (UTC), mission:<id>. calls:<provider> is there to be locked.';
+
+COMMENT ON COLUMN public.ops_budget_use.warned IS 'The highest of 75, 90 and 100 percent that an event has told.';
 
 CREATE TABLE public.ops_devices (
     id bigint NOT NULL,
@@ -1914,6 +2515,14 @@ CREATE TABLE public.ops_policy (
 
 COMMENT ON TABLE public.ops_policy IS 'Versioned policy; in force is the highest version of a key. Rows are never changed: a change is a new version.';
 
+CREATE TABLE public.ops_policy_keys (
+    key text NOT NULL,
+    schema jsonb NOT NULL,
+    CONSTRAINT ops_policy_keys_schema_check CHECK ((jsonb_typeof(schema) = 'object'::text))
+);
+
+COMMENT ON TABLE public.ops_policy_keys IS 'Each key of policy with the JSON Schema of its value: what does not fit is refused, whoever inserts it.';
+
 CREATE TABLE public.ops_reaction_rules (
     id bigint NOT NULL,
     name text NOT NULL,
@@ -1947,6 +2556,50 @@ COMMENT ON TABLE public.ops_reaction_rules IS 'What starts by itself: an event t
 
 ALTER TABLE public.ops_reaction_rules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_reaction_rules_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_spend (
+    id bigint NOT NULL,
+    state text DEFAULT 'reserved'::text NOT NULL,
+    kind text DEFAULT 'call'::text NOT NULL,
+    provider text NOT NULL,
+    model text,
+    agent text,
+    task text,
+    mission_id bigint,
+    step_id bigint,
+    job bigint,
+    reserved_usd numeric(14,6) NOT NULL,
+    cost_usd numeric(14,6),
+    prompt_tokens integer,
+    completion_tokens integer,
+    holder text,
+    day date NOT NULL,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    trace_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT ops_spend_check CHECK (((ended_at IS NULL) = (state = 'reserved'::text))),
+    CONSTRAINT ops_spend_cost_usd_check CHECK ((cost_usd >= (0)::numeric)),
+    CONSTRAINT ops_spend_kind_check CHECK ((kind = ANY (ARRAY['call'::text, 'estimate'::text]))),
+    CONSTRAINT ops_spend_reserved_usd_check CHECK ((reserved_usd >= (0)::numeric)),
+    CONSTRAINT ops_spend_state_check CHECK ((state = ANY (ARRAY['reserved'::text, 'settled'::text, 'released'::text, 'expired'::text])))
+);
+
+COMMENT ON TABLE public.ops_spend IS 'Each call that costs, from its reservation to its price; costs of agents, missions, models and days are summed from here. An estimate is what a mission was let in with: its calls draw on it.';
+
+COMMENT ON COLUMN public.ops_spend.holder IS 'The pool that calls; when it is dead, the reservation is given back.';
+
+COMMENT ON COLUMN public.ops_spend.day IS 'The UTC day, with its month, that this counts for, whenever it is settled.';
+
+ALTER TABLE public.ops_spend ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_spend_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -2108,6 +2761,12 @@ ALTER TABLE ONLY public.ops_agent_events
 ALTER TABLE ONLY public.ops_approvals
     ADD CONSTRAINT ops_approvals_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ops_breakers
+    ADD CONSTRAINT ops_breakers_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.ops_budget_use
+    ADD CONSTRAINT ops_budget_use_pkey PRIMARY KEY (key, period);
+
 ALTER TABLE ONLY public.ops_devices
     ADD CONSTRAINT ops_devices_pkey PRIMARY KEY (id);
 
@@ -2126,6 +2785,9 @@ ALTER TABLE ONLY public.ops_missions
 ALTER TABLE ONLY public.ops_outcomes
     ADD CONSTRAINT ops_outcomes_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ops_policy_keys
+    ADD CONSTRAINT ops_policy_keys_pkey PRIMARY KEY (key);
+
 ALTER TABLE ONLY public.ops_policy
     ADD CONSTRAINT ops_policy_pkey PRIMARY KEY (key, version);
 
@@ -2134,6 +2796,9 @@ ALTER TABLE ONLY public.ops_reaction_rules
 
 ALTER TABLE ONLY public.ops_reaction_rules
     ADD CONSTRAINT ops_reaction_rules_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_spend
+    ADD CONSTRAINT ops_spend_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.ops_tasks
     ADD CONSTRAINT ops_tasks_pkey PRIMARY KEY (identifier);
@@ -2196,6 +2861,16 @@ CREATE INDEX ops_outcomes_follow ON public.ops_outcomes USING btree (tx, id);
 
 CREATE UNIQUE INDEX ops_outcomes_one_a_step ON public.ops_outcomes USING btree (step_id) WHERE (step_id IS NOT NULL);
 
+CREATE INDEX ops_spend_day ON public.ops_spend USING btree (day);
+
+CREATE INDEX ops_spend_estimate ON public.ops_spend USING btree (mission_id) WHERE ((state = 'reserved'::text) AND (kind = 'estimate'::text));
+
+CREATE INDEX ops_spend_mission ON public.ops_spend USING btree (mission_id) WHERE (mission_id IS NOT NULL);
+
+CREATE INDEX ops_spend_open ON public.ops_spend USING btree (expires_at) WHERE (state = 'reserved'::text);
+
+CREATE INDEX ops_spend_window ON public.ops_spend USING btree (provider, created_at);
+
 CREATE INDEX workers_live ON public.workers USING btree (host) WHERE (state = 'live'::text);
 
 CREATE UNIQUE INDEX workers_one_of_a_name ON public.workers USING btree (name) WHERE (state = 'live'::text);
@@ -2242,6 +2917,10 @@ CREATE TRIGGER ops_approvals_no_truncate BEFORE TRUNCATE ON public.ops_approvals
 
 CREATE TRIGGER ops_approvals_state BEFORE DELETE OR UPDATE ON public.ops_approvals FOR EACH ROW EXECUTE FUNCTION public.check_approval_state();
 
+CREATE TRIGGER ops_breakers_tell AFTER UPDATE OF state ON public.ops_breakers FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.tell_breaker();
+
+CREATE TRIGGER ops_breakers_tell_new AFTER INSERT ON public.ops_breakers FOR EACH ROW WHEN ((new.state <> 'closed'::text)) EXECUTE FUNCTION public.tell_breaker();
+
 CREATE TRIGGER ops_mission_proposals_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_mission_proposals FOR EACH STATEMENT EXECUTE FUNCTION public.raise_no_delete();
 
 CREATE TRIGGER ops_mission_proposals_state BEFORE UPDATE OF state ON public.ops_mission_proposals FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_proposal_state();
@@ -2257,6 +2936,10 @@ CREATE TRIGGER ops_missions_state BEFORE UPDATE OF state ON public.ops_missions 
 CREATE TRIGGER ops_outcomes_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_outcomes FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
 CREATE TRIGGER ops_policy_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_policy FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
+CREATE TRIGGER ops_policy_check BEFORE INSERT ON public.ops_policy FOR EACH ROW EXECUTE FUNCTION public.check_policy();
+
+CREATE TRIGGER ops_policy_tell AFTER INSERT ON public.ops_policy FOR EACH ROW EXECUTE FUNCTION public.tell_policy();
 
 CREATE TRIGGER task_queue_no_change INSTEAD OF DELETE OR UPDATE ON public.task_queue FOR EACH ROW EXECUTE FUNCTION public.raise_task_queue_readonly();
 
@@ -2300,6 +2983,17 @@ GRANT ALL ON FUNCTION public.approve(id bigint, answer text, reason text) TO bin
 
 REVOKE ALL ON FUNCTION public.ask_approval(kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text, mission_id bigint, step_id bigint, proposal_id bigint, actor text, trace_id uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.breaker_admit(breaker text, by text, keep_probe interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.breaker_report(breaker text, ok boolean, by text, error text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.breaker_rule(name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.budget_limit(key text, period text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.budget_limit(key text, period text) TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.budget_turns_at(period text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.cancel_job(job bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_job(job bigint) TO binaryrogue;
 
@@ -2310,6 +3004,8 @@ REVOKE ALL ON FUNCTION public.check_approval_state() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.check_mission_state() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.check_policy() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.check_proposal_state() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.check_step_state() FROM PUBLIC;
@@ -2318,11 +3014,18 @@ REVOKE ALL ON FUNCTION public.current_standing() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_failed_jobs(specs json, holder text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.end_spend(ids bigint[], new_state text, cost numeric) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.end_succeeded_jobs(ids bigint[], results text[], starts double precision[], ends double precision[], holder text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.ensure_job(mission bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.expire_approvals(at_most integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.expire_spend() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.jsonpath_fault(path text) FROM PUBLIC;
 
@@ -2338,6 +3041,9 @@ REVOKE ALL ON FUNCTION public.payload_paths(payload jsonb, at text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.plan_faults(plan jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.plan_faults(plan jsonb) TO binaryrogue;
 GRANT ALL ON FUNCTION public.plan_faults(plan jsonb) TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.policy_fault(key text, value jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.policy_fault(key text, value jsonb) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.policy_value(wanted text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.policy_value(wanted text) TO binaryrogue;
@@ -2364,7 +3070,13 @@ GRANT ALL ON FUNCTION public.reject(id bigint, reason text) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.release_pool(dead_pool text, cause text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.release_spend(reservation bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.repeated_request(wanted text, key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.reserve_spend(provider text, model text, amount_usd numeric, agent text, mission_id bigint, step_id bigint, job bigint, task text, holder text, keep interval, trace_id uuid, kind text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.reset_breaker(breaker text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.resolve_paths(payload jsonb, document jsonb) FROM PUBLIC;
 
@@ -2375,16 +3087,38 @@ GRANT ALL ON FUNCTION public.retry_job(job bigint) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.revoke_device(device bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.rollback_policy(key text, to_version integer, reason text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.set_policy(key text, value jsonb, reason text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.settle_approval(approval bigint, new_state text, given text, by_actor text, why text, result jsonb, event text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.settle_spend(reservation bigint, cost numeric, prompt_tokens integer, completion_tokens integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.slowest_statements(at_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.slowest_statements(at_most integer) TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.sound_policy(wanted text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.sound_policy(wanted text) TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.spend_keys(provider text, agent text, mission bigint, day date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.step_payload(step bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.task_allowed(task public.ops_tasks) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.tell_breaker() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.tell_policy() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.trip_breaker(breaker text, lasts interval, reason text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.utc_day() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.utc_day() TO openclaw_tui;
+
 REVOKE ALL ON FUNCTION public.wake_missions(at_most integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.warn_budgets(keys text[], periods text[]) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.agent_events TO openclaw_tui;
 GRANT SELECT,INSERT,DELETE ON TABLE public.agent_events TO openclaw_owner;
@@ -2410,6 +3144,11 @@ GRANT SELECT ON TABLE public.job_requests TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_agent_events TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_agent_events TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.ops_breakers TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_breakers TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_budget_use TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.ops_devices TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_mission_proposals TO binaryrogue;
@@ -2427,8 +3166,13 @@ GRANT SELECT ON TABLE public.ops_outcomes TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_policy TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_policy TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.ops_policy_keys TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_policy_keys TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.ops_reaction_rules TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_reaction_rules TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_spend TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.schema_migrations TO openclaw_tui;
 
