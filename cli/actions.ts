@@ -11,6 +11,8 @@ const GROUPS: Record<string, string> = {
   approvals: 'questions that wait for a person',
   cron: 'schedules',
   devices: 'who may reach this system from elsewhere',
+  rules: 'what starts by itself',
+  reactions: 'what the rules decided',
   tasks: 'what can be run',
   plans: 'what missions can be made of',
   events: 'what happened',

@@ -61,7 +61,7 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
     );
     if (database.notice) say(`roles     ${database.notice}`);
 
-    const worker = superviseWorker(['missions', 'upkeep'], {
+    const worker = superviseWorker(['missions', 'upkeep', 'reactions', 'learning'], {
       logFd: openSync(logFile, 'a', 0o600),
       stopLimitMs: config.drainTimeoutMs + 5000,
       onChange: (line) => {
@@ -80,7 +80,7 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
     try {
       const { faults } = await Promise.race([worker.ready, aborted(stopping.signal)]);
       for (const fault of faults) say(`faulty    ${fault.file}: ${fault.message}`);
-      say(`workers   missions, upkeep: pid ${worker.pid()}; log: ${logFile}`);
+      say(`workers   missions, upkeep, reactions, learning: pid ${worker.pid()}; log: ${logFile}`);
       if (options.firstMission)
         await submitFirstMission({ config, db, plan: options.firstMission, say, signal: stopping.signal });
       say('up. Stop it with Ctrl-C, or from elsewhere with: openclaw down');

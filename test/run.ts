@@ -66,7 +66,7 @@ async function runAll(files: readonly string[], home: string): Promise<Results> 
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
   const unsteady: string[] = [];
-  const again = failed.length > UNSTEADY_LIMIT ? [] : failed;
+  const again = failed.length > UNSTEADY_LIMIT || files.length === 1 ? [] : failed;
   if (again.length === 0) results.push(...failed.map(({ result }) => result));
   for (const { file } of again) {
     console.log(`  .. once more, alone: ${file}`);

@@ -3,6 +3,7 @@ import { catalogueActions } from './catalogue.ts';
 import { deviceActions } from './devices.ts';
 import { jobActions } from './jobs.ts';
 import { missionActions } from './missions.ts';
+import { ruleActions } from './rules.ts';
 import { scheduleActions } from './schedules.ts';
 import type { Action } from './types.ts';
 
@@ -13,6 +14,8 @@ export const ACTIONS: readonly Action[] = [
   ...approvalActions,
   ...scheduleActions,
   ...deviceActions,
+  ...ruleActions,
+  ...scheduleActions,
   ...catalogueActions,
 ];
 

@@ -9,6 +9,7 @@ import { useWriter } from '../missions/runtime.ts';
 import { activeSegments } from '../missions/segment.ts';
 import { createWriter } from '../missions/writer.ts';
 import { JobAborted } from '../queue/runJob.ts';
+import { registerBuiltinRules } from '../reactions/builtin.ts';
 import { loadTasks, registerTasks, taskFolders } from '../tasks/index.ts';
 import type { Database, TaskRuntime } from '../tasks/runtime.ts';
 import type { PoolName } from '../tasks/types.ts';
@@ -83,6 +84,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const registry = await loadTasks(taskFolders(config));
   for (const fault of registry.faults) log.error(fault, 'a file in a tasks folder is no task; the others run');
   await registerTasks(taskPool, registry.tasks.values(), config.home);
+  if (options.pools.includes('reactions')) await registerBuiltinRules(taskPool);
   const runtime: TaskRuntime = {
     config,
     log,

@@ -4,7 +4,7 @@
 --   OC001 unknown task            OC002 payload is not an object   OC003 payload is too large
 --   OC004 required key is missing OC005 wrong JSON type            OC006 not allowed for this role
 --   OC007 a plan has faults       OC008 illegal change of state    OC009 bad argument
---   OC010 append-only             OC011 no such row
+--   OC010 append-only             OC011 no such row                OC012 a rule has a fault
 
 create table clock_override (
   only_row boolean primary key default true check (only_row),

@@ -93,32 +93,6 @@ create table agent_heartbeats (
 comment on table agent_heartbeats is 'Beats of the agents; who is down is one look at the last beat of each.';
 create index agent_heartbeats_last on agent_heartbeats (agent, received_at desc);
 
-create table ops_reaction_rules (
-  id bigint generated always as identity primary key,
-  name text not null unique check (name ~ '^[a-z][a-z0-9_]{0,62}$'),
-  enabled boolean not null default true,
-  version integer not null default 1 check (version > 0),
-  kind_glob text not null,
-  source text,
-  tags_all text[] not null default '{}',
-  tags_any text[] not null default '{}',
-  condition jsonpath,
-  probability double precision not null default 1 check (probability between 0 and 1),
-  cooldown interval not null default '0',
-  cooldown_key jsonpath,
-  daily_cap integer check (daily_cap > 0),
-  priority smallint not null default 0,
-  scope text not null default 'all',
-  agent text,
-  plan jsonb,
-  dedupe_template text,
-  actor text not null default current_actor(),
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now(),
-  check (agent is not null or plan is not null)
-);
-comment on table ops_reaction_rules is 'What starts by itself: an event that matches fires the plan or tells the agent.';
-
 -- One act, as the table of actions and the SQL functions record it.
 create function record_act(verb text, target text, before jsonb, after jsonb, payload jsonb default '{}', trace_id uuid default null) returns bigint
 language sql
