@@ -15,7 +15,6 @@ export const ACTIONS: readonly Action[] = [
   ...scheduleActions,
   ...deviceActions,
   ...ruleActions,
-  ...scheduleActions,
   ...catalogueActions,
 ];
 
