@@ -1,9 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { parseCrontab } from 'graphile-worker';
 import * as assert from 'uvu/assert';
-import { type Config, loadConfig } from '../../../lib/config/index.ts';
+import { CODE_ROOT, type Config, loadConfig } from '../../../lib/config/index.ts';
 import { nextRuns, readCrontabs } from '../../../lib/cron/index.ts';
 import { freshDatabase } from '../../harness/database.ts';
 import { suite } from '../../harness/suite.ts';
@@ -12,8 +12,12 @@ import { eventually, startTestWorkers } from '../../harness/workers.ts';
 
 const test = suite('schedules');
 
-const BUILT_IN = ['host_sample', 'retention'];
-const KNOWN = new Map([...BUILT_IN, 'noop', 'echo'].map((task) => [task, 4]));
+/** The ids of the built-in crontab, in its order; each of its tasks exists. */
+const BUILT_IN = [...readFileSync(path.join(CODE_ROOT, 'crontab'), 'utf8').matchAll(/^[^#\s].*[?&]id=(\w+)/gm)].map(
+  (match) => match[1]!,
+);
+const BUILT_IN_TASKS = globSync('*.ts', { cwd: path.join(CODE_ROOT, 'tasks') }).map((file) => path.parse(file).name);
+const KNOWN = new Map([...BUILT_IN_TASKS, 'noop', 'echo'].map((task) => [task, 4]));
 
 /** A home with these files in .openclaw/cron. */
 function homeWith(files: Record<string, string>): { home: string; config: Config } {
