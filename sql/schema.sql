@@ -736,6 +736,39 @@ begin
   return new;
 end $$;
 
+CREATE FUNCTION public.check_rule() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+declare faults text[];
+begin
+  if not exists (select from ops_event_kinds k where k.kind like replace(replace(new.kind_glob, '_', '\_'), '*', '%')) and new.kind_glob !~ '^user\.' and not (new.over is not null and new.kind_glob = 'agent.heartbeat') then
+    perform refuse('OC012', format('rule %s: no event has a kind like "%s"', new.name, new.kind_glob), 'select kind, description from ops_event_kinds; kinds of your own begin with user.');
+  end if;
+  if new.condition is not null then
+    begin
+      perform jsonb_path_match('{"payload": {}}', new.condition, '{}', false);
+    exception
+      when sqlstate '22038' then
+        perform refuse('OC012', format('rule %s: its condition is no predicate: %s', new.name, new.condition), 'compare something: $.payload.cost > 3, or exists($.payload.url)');
+      when others then
+        null; -- A path that meets nothing in an empty payload is for the event to decide.
+    end;
+  end if;
+  if new.plan is not null then
+    select array_agg(format('%s: %s', f.at, f.message)) into faults from plan_faults(new.plan) f;
+    if faults is not null then
+      raise exception using errcode = 'OC007', message = format('rule %s: its plan has %s fault(s)', new.name, cardinality(faults)), detail = array_to_string(faults, E'\n'), hint = 'mend the plan';
+    end if;
+  end if;
+  -- A generated column is not there yet in a BEFORE trigger.
+  if tg_op = 'UPDATE' and to_jsonb(new) - array['enabled', 'version', 'updated_at', 'actor', 'kind_like'] <> to_jsonb(old) - array['enabled', 'version', 'updated_at', 'actor', 'kind_like'] then
+    new.version := old.version + 1;
+  end if;
+  new.updated_at := clock_now();
+  return new;
+end $_$;
+
 CREATE FUNCTION public.check_step_state() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -772,6 +805,104 @@ CREATE FUNCTION public.current_standing() RETURNS text
 $$;
 
 COMMENT ON FUNCTION public.current_standing() IS 'viewer, operator or owner: what the person behind this session may do. A surface says it by the setting openclaw.role; without one, a member of the owner is the owner.';
+
+CREATE FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigint[]) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  pair record; verdict text; why text; new_mission bigint; new_message bigint; today date := (clock_now() at time zone 'utc')::date; counts jsonb := '{}';
+  was_actor text := current_setting('openclaw.actor', true); was_source text := current_setting('openclaw.source', true); was_trace text := current_setting('openclaw.trace', true);
+begin
+  for pair in
+    with paired as (
+      select e, r, e.id as event_id, r.id as rule_id, reaction_roll(e.id, r.id) as roll, causes.depth, causes.rule_ids as above, causes.path,
+             rule_rest(r) as rest,
+             case when r.over is not null then coalesce(e.payload ->> 'key', '') when r.cooldown_key is null then '' else coalesce(jsonb_path_query_first(event_document(e), r.cooldown_key, '{}', true) #>> '{}', '') end as key
+      from unnest(event_ids, rule_ids) p(event_id, rule_id)
+      join ops_agent_events e on e.id = p.event_id
+      join ops_reaction_rules r on r.id = p.rule_id
+      cross join lateral (select coalesce(c.depth, 0) as depth, coalesce(c.rule_ids, '{}') as rule_ids, c.path from (select 1) one left join lateral event_causes(e.mission_id) c on e.mission_id is not null) causes
+      where not exists (select from ops_reactions d where d.event_id = e.id and d.rule_id = r.id)),
+    judged as (
+      select p.*, case when p.rule_id = any (p.above) then 'cycle' when p.depth >= 5 then 'depth' when p.roll >= (p.r).probability then 'probability' end as first_verdict
+      from paired p),
+    ranked as (
+      -- Of one key with a cooldown the first event of the batch wins; one that rests already needs no look at its row.
+      select j.*, case when j.first_verdict is not null or j.rest = '0' then null
+                       when row_number() over (partition by j.rule_id, j.key, j.first_verdict is null order by j.event_id) > 1 then 'cooldown'
+                       when exists (select from ops_reaction_rests t where t.rule_id = j.rule_id and t.key = j.key and t.fired_at > clock_now() - j.rest) then 'cooldown' end as second_verdict
+      from judged j),
+    settled as (
+      insert into ops_reactions (event_id, rule_id, rule_version, state, reason, roll, depth)
+      select event_id, rule_id, (r).version, coalesce(first_verdict, second_verdict),
+             case coalesce(first_verdict, second_verdict)
+               when 'cycle' then format('the rule is among its own causes: %s', path)
+               when 'depth' then format('%s reactions lie above it: %s', depth, path)
+               when 'probability' then format('rolled %s of %s', round(roll::numeric, 4), (r).probability)
+               when 'cooldown' then format('it rests for %s after it fired', rest) end, roll, depth
+      from ranked where coalesce(first_verdict, second_verdict) is not null
+      on conflict (event_id, rule_id) do nothing
+      returning event_id, rule_id, state, reason),
+    told as (
+      insert into ops_agent_events (kind, severity, mission_id, cause_event_id, payload, tags)
+      select 'policy.reaction_stopped', 'warning', (k.e).mission_id, s.event_id, jsonb_build_object('rule', (k.r).name, 'event', s.event_id, 'why', s.state, 'path', s.reason), array[(k.r).name]
+      from settled s join ranked k using (event_id, rule_id) where s.state in ('cycle', 'depth')),
+    counted as (
+      select coalesce(jsonb_object_agg(state, n), '{}') as by_state from (select state, count(*) as n from settled group by state) c)
+    select k.e, k.r, k.event_id, k.rule_id, k.roll, k.depth, k.key, k.rest, c.by_state from counted c left join ranked k on coalesce(k.first_verdict, k.second_verdict) is null
+    order by k.rule_id, k.key, k.event_id
+  loop
+    if counts = '{}' then
+      counts := pair.by_state;
+    end if;
+    if pair.event_id is null then
+      return counts;
+    end if;
+    verdict := 'fired'; why := null; new_mission := null; new_message := null;
+    begin
+      if pair.rest > '0' then
+        insert into ops_reaction_rests as t (rule_id, key, fired_at) values (pair.rule_id, pair.key, clock_now())
+          on conflict (rule_id, key) do update set fired_at = excluded.fired_at where t.fired_at <= excluded.fired_at - pair.rest;
+        if not found then
+          verdict := 'cooldown'; why := format('it rests for %s after it fired', pair.rest);
+        end if;
+      end if;
+      if verdict = 'fired' and (pair.r).daily_cap is not null then
+        insert into ops_reaction_days as t (rule_id, day, fired) values (pair.rule_id, today, 1)
+          on conflict (rule_id, day) do update set fired = t.fired + 1 where t.fired < (pair.r).daily_cap;
+        if not found then
+          raise exception using errcode = 'OC020', message = format('it fired %s times today (UTC), its cap', (pair.r).daily_cap);
+        end if;
+      end if;
+      if verdict = 'fired' then
+        perform set_config('openclaw.actor', 'rule:' || (pair.r).name, true), set_config('openclaw.source', 'rule', true),
+                set_config('openclaw.trace', coalesce((pair.e).trace_id::text, ''), true);
+        if (pair.r).plan is not null then
+          new_mission := add_mission((pair.r).plan, jsonb_build_object('event', event_document(pair.e)), null, (pair.r).priority,
+            case when (pair.r).dedupe_template is not null then fill_template((pair.r).dedupe_template, event_document(pair.e)) end, (pair.e).untrusted);
+          update ops_missions set cause_event_id = pair.event_id, cause_depth = pair.depth + 1 where id = new_mission and cause_event_id is null;
+        end if;
+      end if;
+    exception
+      -- The block is undone, the rest and the count of the day with it: what did not fire has spent nothing.
+      when sqlstate 'OC020' then
+        verdict := 'cap'; why := sqlerrm; new_mission := null;
+      when sqlstate 'OC006' or sqlstate 'OC007' or sqlstate 'OC009' then
+        verdict := 'refused'; why := sqlerrm; new_mission := null;
+      when serialization_failure or deadlock_detected or lock_not_available or query_canceled then
+        raise;
+      when others then
+        verdict := 'error'; why := format('%s (%s)', sqlerrm, sqlstate); new_mission := null;
+    end;
+    perform set_config('openclaw.actor', coalesce(was_actor, ''), true), set_config('openclaw.source', coalesce(was_source, ''), true), set_config('openclaw.trace', coalesce(was_trace, ''), true);
+    insert into ops_reactions (event_id, rule_id, rule_version, state, reason, mission_id, message_id, roll, depth)
+      values (pair.event_id, pair.rule_id, (pair.r).version, verdict, why, new_mission, new_message, pair.roll, pair.depth)
+      on conflict (event_id, rule_id) do nothing;
+    counts := counts || jsonb_build_object(verdict, coalesce((counts ->> verdict)::integer, 0) + 1);
+  end loop;
+  return counts;
+end $$;
 
 CREATE FUNCTION public.duration_ms(value jsonb) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE
@@ -920,6 +1051,57 @@ end $$;
 
 COMMENT ON FUNCTION public.ensure_job(mission bigint) IS 'Gives a mission its one job if it has none; returns the job''s id, or null when the mission has ended or is paused.';
 
+CREATE FUNCTION public.event_causes(mission bigint) RETURNS TABLE(depth integer, rule_ids bigint[], path text)
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  with recursive up as (
+    select 1 as n, m.id as mission, m.cause_event_id from ops_missions m where m.id = event_causes.mission and m.cause_event_id is not null
+    union all
+    select up.n + 1, m.id, m.cause_event_id
+    from up join ops_agent_events e on e.id = up.cause_event_id join ops_missions m on m.id = e.mission_id
+    where m.cause_event_id is not null and up.n < 6)
+  select coalesce(max(up.n), 0)::integer, coalesce(array_agg(d.rule_id order by up.n) filter (where d.rule_id is not null), '{}'),
+         string_agg(format('m%s (rule %s on e%s)', up.mission, r.name, up.cause_event_id), ' <- ' order by up.n)
+  from up left join ops_reactions d on d.mission_id = up.mission and d.state = 'fired' left join ops_reaction_rules r on r.id = d.rule_id
+$$;
+
+COMMENT ON FUNCTION public.event_causes(mission bigint) IS 'The chain of reactions above a mission: its depth, the rules, and the path in words.';
+
+CREATE TABLE public.ops_agent_events (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    source text DEFAULT public.current_source() NOT NULL,
+    agent text,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    severity text DEFAULT 'info'::text NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    untrusted boolean DEFAULT false NOT NULL,
+    mission_id bigint,
+    step_id bigint,
+    job bigint,
+    cause_event_id bigint,
+    depth smallint DEFAULT 0 NOT NULL,
+    trace_id uuid,
+    tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ops_agent_events_kind_check CHECK ((kind ~ '^(mission|step|job|agent|worker|service|breaker|budget|approval|backup|health|signal|policy|cron|secret|message|user)\.[a-z0-9_]+(\.[a-z0-9_]+)*$'::text)),
+    CONSTRAINT ops_agent_events_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
+    CONSTRAINT ops_agent_events_severity_check CHECK ((severity = ANY (ARRAY['debug'::text, 'info'::text, 'warning'::text, 'error'::text, 'critical'::text])))
+);
+
+COMMENT ON TABLE public.ops_agent_events IS 'Append-only log of facts; reactions start from it.';
+
+COMMENT ON COLUMN public.ops_agent_events.tx IS 'The inserting transaction: followers stay below the oldest running one.';
+
+CREATE FUNCTION public.event_document(e public.ops_agent_events) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select jsonb_build_object('id', e.id, 'kind', e.kind, 'source', e.source, 'agent', e.agent, 'actor', e.actor, 'severity', e.severity, 'tags', to_jsonb(e.tags),
+    'payload', e.payload, 'untrusted', e.untrusted, 'mission_id', e.mission_id, 'step_id', e.step_id, 'job', e.job, 'trace_id', e.trace_id, 'created_at', e.created_at)
+$$;
+
 CREATE FUNCTION public.expire_approvals(at_most integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -976,6 +1158,32 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.expire_spend() IS 'Gives back what a dead worker had reserved, what nobody settled in time, and what an ended mission did not use of its estimate; returns how many.';
+
+CREATE FUNCTION public.explain_event(document jsonb, event bigint DEFAULT NULL::bigint) RETURNS TABLE(rule text, enabled boolean, matches boolean, why text, state text, reason text, mission_id bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select r.name, r.enabled, m.mismatch is null and r.over is null, case when r.over is not null then 'a rule on time: looked at once a minute' else m.mismatch end, d.state, d.reason, d.mission_id
+  from ops_reaction_rules r
+  left join ops_reactions d on d.rule_id = r.id and d.event_id = event
+  cross join lateral (select rule_mismatch(r, document ->> 'kind', coalesce(document ->> 'source', 'sql'),
+    array(select jsonb_array_elements_text(case when jsonb_typeof(document -> 'tags') = 'array' then document -> 'tags' else '[]' end)),
+    coalesce((document ->> 'untrusted')::boolean, false),
+    exists (select from ops_missions c where c.id = (document ->> 'mission_id')::bigint and c.cause_event_id is not null), document) as mismatch) m
+  order by (m.mismatch is null) desc, r.name
+$$;
+
+CREATE FUNCTION public.fill_template(template text, document jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare hole text; filled text := template;
+begin
+  for hole in select distinct m[1] from regexp_matches(template, '\{([A-Za-z0-9_.]+)\}', 'g') m loop
+    filled := replace(filled, '{' || hole || '}', coalesce(document #>> string_to_array(hole, '.'), ''));
+  end loop;
+  return filled;
+end $$;
 
 CREATE FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text DEFAULT 'value'::text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -1343,6 +1551,83 @@ CREATE FUNCTION public.policy_value(wanted text) RETURNS jsonb
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$ select value from ops_policy where key = wanted order by version desc limit 1 $$;
 
+CREATE FUNCTION public.put_rule(rule jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+  keys constant text[] := array['name', 'description', 'enabled', 'kind', 'source', 'tags_all', 'tags_any', 'condition', 'probability', 'cooldown', 'cooldown_key', 'daily_cap', 'priority', 'scope', 'agent', 'plan', 'dedupe', 'over', 'at_least', 'absent'];
+  unknown text; was ops_reaction_rules; now_is ops_reaction_rules;
+begin
+  if not trusted_session() then
+    perform refuse('OC006', format('role %s may not write rules', session_user), 'a rule acts with the system''s rights: ask the operator (openclaw rules add)');
+  end if;
+  if rule is null or jsonb_typeof(rule) <> 'object' or rule ->> 'name' is null or rule ->> 'kind' is null then
+    perform refuse('OC012', 'a rule is an object with name, kind, and plan or agent', 'openclaw rules show mission_failed is an example');
+  end if;
+  select string_agg(k, ', ' order by k) into unknown from jsonb_object_keys(rule) k where k <> all (keys);
+  if unknown is not null then
+    perform refuse('OC012', format('rule %s: unknown key %s', rule ->> 'name', unknown), 'known keys are ' || array_to_string(keys, ', '));
+  end if;
+  select * into was from ops_reaction_rules where name = rule ->> 'name' for update;
+  begin
+    insert into ops_reaction_rules as r (name, description, enabled, kind_glob, source, tags_all, tags_any, condition, probability, cooldown, cooldown_key, daily_cap, priority, scope, agent, plan, dedupe_template, over, at_least, absent)
+    values (rule ->> 'name', rule ->> 'description', coalesce((rule ->> 'enabled')::boolean, was.enabled, true), rule ->> 'kind', rule ->> 'source',
+            array(select jsonb_array_elements_text(coalesce(rule -> 'tags_all', '[]'))), array(select jsonb_array_elements_text(coalesce(rule -> 'tags_any', '[]'))),
+            (rule ->> 'condition')::jsonpath, coalesce((rule ->> 'probability')::double precision, 1), coalesce((rule ->> 'cooldown')::interval, '0'), (rule ->> 'cooldown_key')::jsonpath,
+            (rule ->> 'daily_cap')::integer, coalesce((rule ->> 'priority')::smallint, 0), coalesce(rule ->> 'scope', 'all'), rule ->> 'agent', rule -> 'plan', rule ->> 'dedupe',
+            (rule ->> 'over')::interval, (rule ->> 'at_least')::integer, coalesce((rule ->> 'absent')::boolean, false))
+    on conflict (name) do update set description = excluded.description, enabled = excluded.enabled, kind_glob = excluded.kind_glob, source = excluded.source, tags_all = excluded.tags_all,
+      tags_any = excluded.tags_any, condition = excluded.condition, probability = excluded.probability, cooldown = excluded.cooldown, cooldown_key = excluded.cooldown_key,
+      daily_cap = excluded.daily_cap, priority = excluded.priority, scope = excluded.scope, agent = excluded.agent, plan = excluded.plan, dedupe_template = excluded.dedupe_template,
+      over = excluded.over, at_least = excluded.at_least, absent = excluded.absent, actor = excluded.actor
+    returning * into now_is;
+  exception
+    when syntax_error or invalid_text_representation or invalid_datetime_format or datetime_field_overflow or numeric_value_out_of_range or check_violation or not_null_violation then
+      perform refuse('OC012', format('rule %s: %s', rule ->> 'name', sqlerrm), 'durations are like "10 minutes"; condition and cooldown_key are SQL/JSON paths like $.payload.kind; plan or agent, not both');
+  end;
+  if was.id is null or now_is.version <> was.version or now_is.enabled <> was.enabled then
+    perform record_act('rules add', now_is.name, case when was.id is not null then jsonb_build_object('version', was.version, 'enabled', was.enabled) end,
+      jsonb_build_object('version', now_is.version, 'enabled', now_is.enabled));
+  end if;
+  return now_is.id;
+end $_$;
+
+COMMENT ON FUNCTION public.put_rule(rule jsonb) IS 'Writes a rule, new or the next version of its name; every fault is refused (OC012, OC007). Returns its id.';
+
+CREATE FUNCTION public.queue_reactions() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare chunk record; new_id bigint; queued integer := 0;
+begin
+  if not exists (select from ops_reaction_rules r where r.enabled and r.over is null and exists (select from inserted e where e.kind like r.kind_like)) then
+    return null;
+  end if;
+  for chunk in
+    select array_agg(w.id order by w.id) as ids, min(w.trace_id::text)::uuid as trace_id
+    from (select e.id, e.trace_id, (row_number() over (order by e.id) - 1) / 500 as part
+          from inserted e
+          where e.kind in (select k.kind from (select distinct kind from inserted) k
+                           where exists (select from ops_reaction_rules r where r.enabled and r.over is null and k.kind like r.kind_like))) w
+    group by w.part
+  loop
+    perform set_config('openclaw.enqueued', 'on', true);
+    insert into graphile_worker._private_jobs (task_id, payload, max_attempts)
+      select t.id, json_build_object('events', chunk.ids), 25 from graphile_worker._private_tasks t where t.identifier = 'react'
+      returning id into new_id;
+    insert into job_requests (id, task, source, actor, trace_id) values (new_id, 'react', 'rule', 'system', coalesce(chunk.trace_id, gen_random_uuid()));
+    perform set_config('openclaw.enqueued', 'off', true);
+    queued := queued + 1;
+  end loop;
+  if queued > 0 then
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), queued));
+  end if;
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.queue_reactions() IS 'One `react` job for the events of a statement, in its own transaction: a rollback takes it back.';
+
 CREATE FUNCTION public.queue_requests() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1455,6 +1740,29 @@ begin
     perform refuse('OC006', format('%s was asked for by %s; role %s may only change its own', what, coalesce(owner_actor, 'somebody else'), session_user), 'ask the operator');
   end if;
 end $$;
+
+CREATE FUNCTION public.react(event_ids bigint[]) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare matched_events bigint[]; matched_rules bigint[];
+begin
+  select array_agg(e.id), array_agg(w.rule_id) into matched_events, matched_rules
+  from ops_agent_events e
+  join (select k.kind, r.id as rule_id, r as rule
+        from (select distinct kind from ops_agent_events where id = any (event_ids)) k
+        join ops_reaction_rules r on r.enabled and r.over is null and k.kind like r.kind_like) w on w.kind = e.kind
+  left join ops_missions m on m.id = e.mission_id
+  where e.id = any (event_ids)
+    and rule_mismatch(w.rule, e.kind, e.source, e.tags, e.untrusted, e.cause_event_id is not null or m.cause_event_id is not null, event_document(e)) is null;
+  return decide_reactions(coalesce(matched_events, '{}'), coalesce(matched_rules, '{}'));
+end $$;
+
+COMMENT ON FUNCTION public.react(event_ids bigint[]) IS 'Decides the events against all rules, once; again it changes nothing. Returns how many decisions of each kind.';
+
+CREATE FUNCTION public.reaction_roll(event bigint, rule bigint) RETURNS double precision
+    LANGUAGE sql IMMUTABLE
+    AS $$ select ('x' || substr(md5(event || ':' || rule), 1, 13))::bit(52)::bigint / 4503599627370496.0::double precision $$;
 
 CREATE FUNCTION public.readable_json(value json) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
@@ -1815,6 +2123,88 @@ end $$;
 
 COMMENT ON FUNCTION public.rollback_policy(key text, to_version integer, reason text) IS 'Makes an earlier value (by default the one before) the newest version: history only grows.';
 
+CREATE TABLE public.ops_reaction_rules (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    description text,
+    enabled boolean DEFAULT true NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    kind_glob text NOT NULL,
+    source text,
+    tags_all text[] DEFAULT '{}'::text[] NOT NULL,
+    tags_any text[] DEFAULT '{}'::text[] NOT NULL,
+    condition jsonpath,
+    probability double precision DEFAULT 1 NOT NULL,
+    cooldown interval DEFAULT '00:00:00'::interval NOT NULL,
+    cooldown_key jsonpath,
+    daily_cap integer,
+    priority smallint DEFAULT 0 NOT NULL,
+    scope text DEFAULT 'all'::text NOT NULL,
+    agent text,
+    plan jsonb,
+    dedupe_template text,
+    over interval,
+    at_least integer,
+    absent boolean DEFAULT false NOT NULL,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    kind_like text GENERATED ALWAYS AS (replace(replace(kind_glob, '_'::text, '\_'::text), '*'::text, '%'::text)) STORED NOT NULL,
+    CONSTRAINT ops_reaction_rules_at_least_check CHECK ((at_least > 0)),
+    CONSTRAINT ops_reaction_rules_check CHECK (((agent IS NOT NULL) <> (plan IS NOT NULL))),
+    CONSTRAINT ops_reaction_rules_check1 CHECK (((over IS NOT NULL) = ((at_least IS NOT NULL) OR absent))),
+    CONSTRAINT ops_reaction_rules_check2 CHECK (((at_least IS NULL) OR (NOT absent))),
+    CONSTRAINT ops_reaction_rules_cooldown_check CHECK ((cooldown >= '00:00:00'::interval)),
+    CONSTRAINT ops_reaction_rules_daily_cap_check CHECK ((daily_cap > 0)),
+    CONSTRAINT ops_reaction_rules_dedupe_template_check CHECK (((length(dedupe_template) >= 1) AND (length(dedupe_template) <= 300))),
+    CONSTRAINT ops_reaction_rules_kind_glob_check CHECK ((kind_glob ~ '^[a-z*][a-z0-9_.*]{0,99}$'::text)),
+    CONSTRAINT ops_reaction_rules_name_check CHECK ((name ~ '^[a-z][a-z0-9_]{0,62}$'::text)),
+    CONSTRAINT ops_reaction_rules_over_check CHECK (((over > '00:00:00'::interval) AND (over <= '90 days'::interval))),
+    CONSTRAINT ops_reaction_rules_probability_check CHECK (((probability >= (0)::double precision) AND (probability <= (1)::double precision))),
+    CONSTRAINT ops_reaction_rules_scope_check CHECK ((scope = ANY (ARRAY['all'::text, 'trusted'::text, 'root'::text]))),
+    CONSTRAINT ops_reaction_rules_version_check CHECK ((version > 0))
+);
+
+COMMENT ON TABLE public.ops_reaction_rules IS 'What starts by itself: an event that matches fires the plan or tells the agent. Checked when it is written (OC012, OC007).';
+
+COMMENT ON COLUMN public.ops_reaction_rules.kind_glob IS 'Of the event''s kind; * stands for anything: mission.failed, backup.*';
+
+COMMENT ON COLUMN public.ops_reaction_rules.condition IS 'An SQL/JSON predicate over the event: $.payload.error_class == "timeout"';
+
+COMMENT ON COLUMN public.ops_reaction_rules.cooldown IS 'How long the rule rests after it fired; with cooldown_key, for that key only.';
+
+COMMENT ON COLUMN public.ops_reaction_rules.cooldown_key IS 'An SQL/JSON path into the event: what the cooldown, or the count of a rule on time, is kept for.';
+
+COMMENT ON COLUMN public.ops_reaction_rules.scope IS 'all; trusted: not where the event carries data from outside; root: not where a reaction caused the event.';
+
+COMMENT ON COLUMN public.ops_reaction_rules.plan IS 'A plan as any other. Its input has the event: {"$path": "$.input.event.payload.error"}';
+
+COMMENT ON COLUMN public.ops_reaction_rules.dedupe_template IS 'The mission''s dedupe key; {payload.kind} takes from the event.';
+
+COMMENT ON COLUMN public.ops_reaction_rules.over IS 'Of a rule on time: the length of the window that is looked at once a minute.';
+
+COMMENT ON COLUMN public.ops_reaction_rules.at_least IS 'Of a rule on time: fires when the window has this many matching events (of one cooldown_key).';
+
+COMMENT ON COLUMN public.ops_reaction_rules.absent IS 'Of a rule on time: fires when the window has none. Kind agent.heartbeat looks at each agent''s last beat.';
+
+CREATE FUNCTION public.rule_mismatch(r public.ops_reaction_rules, kind text, source text, tags text[], untrusted boolean, caused boolean, document jsonb) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select case
+    when kind not like (r).kind_like then 'another kind'
+    when (r).source is not null and (r).source <> source then 'another source'
+    when not tags @> (r).tags_all then 'not all of tags_all'
+    when (r).tags_any <> '{}' and not tags && (r).tags_any then 'none of tags_any'
+    when (r).scope = 'trusted' and untrusted then 'untrusted data, and its scope is trusted'
+    when (r).scope = 'root' and caused then 'caused by a reaction, and its scope is root'
+    when (r).condition is not null and jsonb_path_match(document, (r).condition, '{}', true) is not true then 'the condition is not true'
+  end
+$$;
+
+CREATE FUNCTION public.rule_rest(r public.ops_reaction_rules) RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    AS $$ select case when (r).over is null then (r).cooldown else greatest((r).cooldown, (r).over) end $$;
+
 CREATE FUNCTION public.set_policy(key text, value jsonb, reason text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1839,6 +2229,26 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.set_policy(key text, value jsonb, reason text) IS 'A new version of a key, in force when the transaction commits; the same value again changes nothing. Returns the version in force.';
+
+CREATE FUNCTION public.set_rule_enabled(rule text, wanted boolean) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was boolean;
+begin
+  if not trusted_session() then
+    perform refuse('OC006', format('role %s may not change rules', session_user), 'ask the operator: openclaw rules enable, disable');
+  end if;
+  select enabled into was from ops_reaction_rules where name = rule for update;
+  if not found then
+    perform refuse('OC011', format('there is no rule "%s"', rule), 'openclaw rules list');
+  end if;
+  if was <> wanted then
+    update ops_reaction_rules set enabled = wanted where name = rule;
+    perform record_act(case when wanted then 'rules enable' else 'rules disable' end, rule, jsonb_build_object('enabled', was), jsonb_build_object('enabled', wanted));
+  end if;
+  return was <> wanted;
+end $$;
 
 CREATE FUNCTION public.settle_approval(approval bigint, new_state text, given text, by_actor text, why text, result jsonb, event text) RETURNS public.ops_approvals
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2065,6 +2475,41 @@ end $$;
 
 COMMENT ON FUNCTION public.warn_budgets(keys text[], periods text[]) IS 'Tells 75, 90 and 100 percent of each limit once a period.';
 
+CREATE FUNCTION public.watch_rules() RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare r ops_reaction_rules; new_events bigint[]; all_events bigint[] := '{}'; all_rules bigint[] := '{}'; at timestamptz := clock_now();
+begin
+  for r in select * from ops_reaction_rules where enabled and over is not null order by id loop
+    with windowed as (
+      select coalesce(w.key, '') as key, w.n from (
+        select case when r.cooldown_key is null then '' else jsonb_path_query_first(event_document(e), r.cooldown_key, '{}', true) #>> '{}' end as key, count(*) as n
+        from ops_agent_events e left join ops_missions m on m.id = e.mission_id
+        where r.kind_glob <> 'agent.heartbeat' and e.created_at > at - r.over and e.kind like r.kind_like
+          and rule_mismatch(r, e.kind, e.source, e.tags, e.untrusted, e.cause_event_id is not null or m.cause_event_id is not null, event_document(e)) is null
+        group by 1
+        union all
+        select h.agent, count(*) filter (where h.received_at > at - r.over) from agent_heartbeats h where r.kind_glob = 'agent.heartbeat' and h.received_at > at - interval '7 days' group by h.agent) w),
+    firing as (
+      select key, n from windowed where (r.at_least is not null and n >= r.at_least) or (r.absent and n = 0)
+      union all
+      select '', 0 where r.absent and r.kind_glob <> 'agent.heartbeat' and not exists (select from windowed)),
+    told as (
+      insert into ops_agent_events (kind, severity, source, actor, payload, tags)
+      select 'cron.watch', 'warning', 'rule', 'rule:' || r.name, jsonb_build_object('rule', r.name, 'kind', r.kind_glob, 'key', f.key, 'count', f.n, 'over', r.over::text, 'absent', r.absent), array[r.name]
+      from firing f
+      where not exists (select from ops_reaction_rests t where t.rule_id = r.id and t.key = f.key and t.fired_at > at - rule_rest(r))
+      returning id)
+    select array_agg(id) into new_events from told;
+    all_events := all_events || coalesce(new_events, '{}');
+    all_rules := all_rules || array_fill(r.id, array[coalesce(cardinality(new_events), 0)]);
+  end loop;
+  return decide_reactions(all_events, all_rules);
+end $$;
+
+COMMENT ON FUNCTION public.watch_rules() IS 'Once a minute: counts over the windows of rules on time, and decides what fires.';
+
 CREATE TABLE public.agent_events (
     id bigint NOT NULL,
     agent text,
@@ -2206,33 +2651,6 @@ COMMENT ON TABLE public.job_requests IS 'Who asked for which job, when and why. 
 
 COMMENT ON COLUMN public.job_requests.payload IS 'As asked; null where graphile-worker''s row is the only copy.';
 
-CREATE TABLE public.ops_agent_events (
-    id bigint NOT NULL,
-    kind text NOT NULL,
-    source text DEFAULT public.current_source() NOT NULL,
-    agent text,
-    actor text DEFAULT public.current_actor() NOT NULL,
-    severity text DEFAULT 'info'::text NOT NULL,
-    tags text[] DEFAULT '{}'::text[] NOT NULL,
-    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
-    untrusted boolean DEFAULT false NOT NULL,
-    mission_id bigint,
-    step_id bigint,
-    job bigint,
-    cause_event_id bigint,
-    depth smallint DEFAULT 0 NOT NULL,
-    trace_id uuid,
-    tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ops_agent_events_kind_check CHECK ((kind ~ '^(mission|step|job|agent|worker|service|breaker|budget|approval|backup|health|signal|policy|cron|secret|message|user)\.[a-z0-9_]+(\.[a-z0-9_]+)*$'::text)),
-    CONSTRAINT ops_agent_events_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
-    CONSTRAINT ops_agent_events_severity_check CHECK ((severity = ANY (ARRAY['debug'::text, 'info'::text, 'warning'::text, 'error'::text, 'critical'::text])))
-);
-
-COMMENT ON TABLE public.ops_agent_events IS 'Append-only log of facts; reactions start from it.';
-
-COMMENT ON COLUMN public.ops_agent_events.tx IS 'The inserting transaction: followers stay below the oldest running one.';
-
 ALTER TABLE public.ops_agent_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_agent_events_id_seq
     START WITH 1
@@ -2327,6 +2745,13 @@ ALTER TABLE public.ops_devices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.ops_event_kinds (
+    kind text NOT NULL,
+    description text NOT NULL
+);
+
+COMMENT ON TABLE public.ops_event_kinds IS 'Every kind of event that a part emits. Kinds of the operator''s own begin with user. and need no row.';
 
 CREATE TABLE public.ops_mission_proposals (
     id bigint NOT NULL,
@@ -2440,6 +2865,8 @@ CREATE TABLE public.ops_missions (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
+    cause_event_id bigint,
+    cause_depth smallint DEFAULT 0 NOT NULL,
     CONSTRAINT ops_missions_check CHECK (((finished_at IS NOT NULL) = (state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])))),
     CONSTRAINT ops_missions_source_check CHECK ((source = ANY (ARRAY['sql'::text, 'cli'::text, 'telegram'::text, 'dashboard'::text, 'cron'::text, 'rule'::text, 'agent'::text, 'mission'::text, 'raw'::text]))),
     CONSTRAINT ops_missions_state_check CHECK ((state = ANY (ARRAY['approved'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
@@ -2454,6 +2881,10 @@ COMMENT ON COLUMN public.ops_missions.signal_seq IS 'Raised by whatever a missio
 COMMENT ON COLUMN public.ops_missions.job_id IS 'The only job that may claim it; null while it is parked or has ended.';
 
 COMMENT ON COLUMN public.ops_missions.wake_at IS 'When a parked mission gets a job again; promoted once a second.';
+
+COMMENT ON COLUMN public.ops_missions.cause_event_id IS 'The event whose reaction it is.';
+
+COMMENT ON COLUMN public.ops_missions.cause_depth IS 'How many reactions lie between it and what nobody caused.';
 
 ALTER TABLE public.ops_missions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_missions_id_seq
@@ -2523,39 +2954,50 @@ CREATE TABLE public.ops_policy_keys (
 
 COMMENT ON TABLE public.ops_policy_keys IS 'Each key of policy with the JSON Schema of its value: what does not fit is refused, whoever inserts it.';
 
-CREATE TABLE public.ops_reaction_rules (
-    id bigint NOT NULL,
-    name text NOT NULL,
-    enabled boolean DEFAULT true NOT NULL,
-    version integer DEFAULT 1 NOT NULL,
-    kind_glob text NOT NULL,
-    source text,
-    tags_all text[] DEFAULT '{}'::text[] NOT NULL,
-    tags_any text[] DEFAULT '{}'::text[] NOT NULL,
-    condition jsonpath,
-    probability double precision DEFAULT 1 NOT NULL,
-    cooldown interval DEFAULT '00:00:00'::interval NOT NULL,
-    cooldown_key jsonpath,
-    daily_cap integer,
-    priority smallint DEFAULT 0 NOT NULL,
-    scope text DEFAULT 'all'::text NOT NULL,
-    agent text,
-    plan jsonb,
-    dedupe_template text,
-    actor text DEFAULT public.current_actor() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ops_reaction_rules_check CHECK (((agent IS NOT NULL) OR (plan IS NOT NULL))),
-    CONSTRAINT ops_reaction_rules_daily_cap_check CHECK ((daily_cap > 0)),
-    CONSTRAINT ops_reaction_rules_name_check CHECK ((name ~ '^[a-z][a-z0-9_]{0,62}$'::text)),
-    CONSTRAINT ops_reaction_rules_probability_check CHECK (((probability >= (0)::double precision) AND (probability <= (1)::double precision))),
-    CONSTRAINT ops_reaction_rules_version_check CHECK ((version > 0))
+CREATE TABLE public.ops_reaction_days (
+    rule_id bigint NOT NULL,
+    day date NOT NULL,
+    fired integer NOT NULL
 );
 
-COMMENT ON TABLE public.ops_reaction_rules IS 'What starts by itself: an event that matches fires the plan or tells the agent.';
+COMMENT ON TABLE public.ops_reaction_days IS 'How often a rule fired on a UTC day: the ground of daily caps.';
+
+CREATE TABLE public.ops_reaction_rests (
+    rule_id bigint NOT NULL,
+    key text NOT NULL,
+    fired_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.ops_reaction_rests IS 'When a rule last fired for a key: the ground of cooldowns.';
 
 ALTER TABLE public.ops_reaction_rules ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_reaction_rules_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_reactions (
+    id bigint NOT NULL,
+    event_id bigint NOT NULL,
+    rule_id bigint NOT NULL,
+    rule_version integer NOT NULL,
+    state text NOT NULL,
+    reason text,
+    mission_id bigint,
+    message_id bigint,
+    roll double precision,
+    depth smallint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ops_reactions_state_check CHECK ((state = ANY (ARRAY['fired'::text, 'refused'::text, 'probability'::text, 'cooldown'::text, 'cap'::text, 'depth'::text, 'cycle'::text, 'error'::text])))
+);
+
+COMMENT ON TABLE public.ops_reactions IS 'One decision a pair of event and rule that match: fired, or why not. Append-only.';
+
+ALTER TABLE public.ops_reactions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_reactions_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -2770,6 +3212,9 @@ ALTER TABLE ONLY public.ops_budget_use
 ALTER TABLE ONLY public.ops_devices
     ADD CONSTRAINT ops_devices_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ops_event_kinds
+    ADD CONSTRAINT ops_event_kinds_pkey PRIMARY KEY (kind);
+
 ALTER TABLE ONLY public.ops_mission_proposals
     ADD CONSTRAINT ops_mission_proposals_pkey PRIMARY KEY (id);
 
@@ -2791,11 +3236,23 @@ ALTER TABLE ONLY public.ops_policy_keys
 ALTER TABLE ONLY public.ops_policy
     ADD CONSTRAINT ops_policy_pkey PRIMARY KEY (key, version);
 
+ALTER TABLE ONLY public.ops_reaction_days
+    ADD CONSTRAINT ops_reaction_days_pkey PRIMARY KEY (rule_id, day);
+
+ALTER TABLE ONLY public.ops_reaction_rests
+    ADD CONSTRAINT ops_reaction_rests_pkey PRIMARY KEY (rule_id, key);
+
 ALTER TABLE ONLY public.ops_reaction_rules
     ADD CONSTRAINT ops_reaction_rules_name_key UNIQUE (name);
 
 ALTER TABLE ONLY public.ops_reaction_rules
     ADD CONSTRAINT ops_reaction_rules_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_reactions
+    ADD CONSTRAINT ops_reactions_event_id_rule_id_key UNIQUE (event_id, rule_id);
+
+ALTER TABLE ONLY public.ops_reactions
+    ADD CONSTRAINT ops_reactions_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.ops_spend
     ADD CONSTRAINT ops_spend_pkey PRIMARY KEY (id);
@@ -2861,6 +3318,14 @@ CREATE INDEX ops_outcomes_follow ON public.ops_outcomes USING btree (tx, id);
 
 CREATE UNIQUE INDEX ops_outcomes_one_a_step ON public.ops_outcomes USING btree (step_id) WHERE (step_id IS NOT NULL);
 
+CREATE INDEX ops_reaction_rules_enabled ON public.ops_reaction_rules USING btree (id) WHERE enabled;
+
+CREATE INDEX ops_reactions_created_at ON public.ops_reactions USING btree (created_at);
+
+CREATE INDEX ops_reactions_mission ON public.ops_reactions USING btree (mission_id) WHERE (mission_id IS NOT NULL);
+
+CREATE INDEX ops_reactions_rule ON public.ops_reactions USING btree (rule_id, id);
+
 CREATE INDEX ops_spend_day ON public.ops_spend USING btree (day);
 
 CREATE INDEX ops_spend_estimate ON public.ops_spend USING btree (mission_id) WHERE ((state = 'reserved'::text) AND (kind = 'estimate'::text));
@@ -2913,6 +3378,8 @@ CREATE TRIGGER job_requests_queue AFTER INSERT ON public.job_requests REFERENCIN
 
 CREATE TRIGGER ops_agent_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_agent_events FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
+CREATE TRIGGER ops_agent_events_react AFTER INSERT ON public.ops_agent_events REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION public.queue_reactions();
+
 CREATE TRIGGER ops_approvals_no_truncate BEFORE TRUNCATE ON public.ops_approvals FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
 CREATE TRIGGER ops_approvals_state BEFORE DELETE OR UPDATE ON public.ops_approvals FOR EACH ROW EXECUTE FUNCTION public.check_approval_state();
@@ -2941,6 +3408,10 @@ CREATE TRIGGER ops_policy_check BEFORE INSERT ON public.ops_policy FOR EACH ROW 
 
 CREATE TRIGGER ops_policy_tell AFTER INSERT ON public.ops_policy FOR EACH ROW EXECUTE FUNCTION public.tell_policy();
 
+CREATE TRIGGER ops_reaction_rules_check BEFORE INSERT OR UPDATE ON public.ops_reaction_rules FOR EACH ROW EXECUTE FUNCTION public.check_rule();
+
+CREATE TRIGGER ops_reactions_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_reactions FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
 CREATE TRIGGER task_queue_no_change INSTEAD OF DELETE OR UPDATE ON public.task_queue FOR EACH ROW EXECUTE FUNCTION public.raise_task_queue_readonly();
 
 ALTER TABLE ONLY public.ops_mission_proposals
@@ -2948,6 +3419,15 @@ ALTER TABLE ONLY public.ops_mission_proposals
 
 ALTER TABLE ONLY public.ops_mission_steps
     ADD CONSTRAINT ops_mission_steps_mission_id_fkey FOREIGN KEY (mission_id) REFERENCES public.ops_missions(id);
+
+ALTER TABLE ONLY public.ops_reaction_days
+    ADD CONSTRAINT ops_reaction_days_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.ops_reaction_rules(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.ops_reaction_rests
+    ADD CONSTRAINT ops_reaction_rests_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.ops_reaction_rules(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.ops_reactions
+    ADD CONSTRAINT ops_reactions_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.ops_reaction_rules(id);
 
 GRANT ALL ON SCHEMA public TO openclaw_owner;
 
@@ -3008,9 +3488,13 @@ REVOKE ALL ON FUNCTION public.check_policy() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.check_proposal_state() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.check_rule() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.check_step_state() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.current_standing() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_failed_jobs(specs json, holder text) FROM PUBLIC;
 
@@ -3020,9 +3504,20 @@ REVOKE ALL ON FUNCTION public.end_succeeded_jobs(ids bigint[], results text[], s
 
 REVOKE ALL ON FUNCTION public.ensure_job(mission bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.event_causes(mission bigint) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.ops_agent_events TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_agent_events TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.event_document(e public.ops_agent_events) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.expire_approvals(at_most integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.expire_spend() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.explain_event(document jsonb, event bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.fill_template(template text, document jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) TO openclaw_tui;
@@ -3049,6 +3544,10 @@ REVOKE ALL ON FUNCTION public.policy_value(wanted text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.policy_value(wanted text) TO binaryrogue;
 GRANT ALL ON FUNCTION public.policy_value(wanted text) TO openclaw_tui;
 
+REVOKE ALL ON FUNCTION public.put_rule(rule jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.queue_reactions() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.queue_requests() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.raise_append_only() FROM PUBLIC;
@@ -3058,6 +3557,10 @@ REVOKE ALL ON FUNCTION public.raise_for_request(wanted text, payload jsonb) FROM
 REVOKE ALL ON FUNCTION public.raise_no_delete() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.raise_unless_mine(owner_actor text, what text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.react(event_ids bigint[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.reaction_roll(event bigint, rule bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reconcile_missions(at_most integer) FROM PUBLIC;
 
@@ -3089,7 +3592,16 @@ REVOKE ALL ON FUNCTION public.revoke_device(device bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.rollback_policy(key text, to_version integer, reason text) FROM PUBLIC;
 
+GRANT SELECT ON TABLE public.ops_reaction_rules TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_reaction_rules TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.rule_mismatch(r public.ops_reaction_rules, kind text, source text, tags text[], untrusted boolean, caused boolean, document jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.rule_rest(r public.ops_reaction_rules) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.set_policy(key text, value jsonb, reason text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.set_rule_enabled(rule text, wanted boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.settle_approval(approval bigint, new_state text, given text, by_actor text, why text, result jsonb, event text) FROM PUBLIC;
 
@@ -3120,6 +3632,8 @@ REVOKE ALL ON FUNCTION public.wake_missions(at_most integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.warn_budgets(keys text[], periods text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.watch_rules() FROM PUBLIC;
+
 GRANT SELECT ON TABLE public.agent_events TO openclaw_tui;
 GRANT SELECT,INSERT,DELETE ON TABLE public.agent_events TO openclaw_owner;
 
@@ -3141,15 +3655,14 @@ GRANT SELECT ON TABLE public.job_progress TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_requests TO openclaw_tui;
 
-GRANT SELECT ON TABLE public.ops_agent_events TO binaryrogue;
-GRANT SELECT ON TABLE public.ops_agent_events TO openclaw_tui;
-
 GRANT SELECT ON TABLE public.ops_breakers TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_breakers TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_budget_use TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_devices TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_event_kinds TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_mission_proposals TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_mission_proposals TO openclaw_tui;
@@ -3169,8 +3682,11 @@ GRANT SELECT ON TABLE public.ops_policy TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_policy_keys TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_policy_keys TO openclaw_tui;
 
-GRANT SELECT ON TABLE public.ops_reaction_rules TO binaryrogue;
-GRANT SELECT ON TABLE public.ops_reaction_rules TO openclaw_tui;
+GRANT SELECT ON TABLE public.ops_reaction_days TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_reaction_rests TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_reactions TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_spend TO openclaw_tui;
 
