@@ -189,15 +189,13 @@ begin
   if m.job_id is not null and exists (select from graphile_worker._private_jobs where id = m.job_id) then
     return m.job_id;
   end if;
-  perform set_config('openclaw.enqueued', 'on', true);
   insert into graphile_worker._private_jobs (task_id, payload, priority, max_attempts)
     select t.id, json_build_object('mission_id', m.id), m.priority, 100 from graphile_worker._private_tasks t where t.identifier = 'mission'
     returning id into new_id;
   if new_id is null then
     perform refuse('OC001', 'the task "mission" is not registered', 'start a worker once: openclaw up');
   end if;
-  insert into job_requests (id, task, source, actor, mission_id, trace_id) values (new_id, 'mission', m.source, m.actor, m.id, m.trace_id);
-  perform set_config('openclaw.enqueued', 'off', true);
+  insert into job_requests_direct (id, task, source, actor, mission_id, trace_id) values (new_id, 'mission', m.source, m.actor, m.id, m.trace_id);
   update ops_missions set job_id = new_id, wake_at = null, wait_reason = case when state = 'waiting' then 'queued' end where id = m.id;
   perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));
   return new_id;
