@@ -72,43 +72,43 @@ CREATE FUNCTION public.add_job(identifier text, payload jsonb DEFAULT '{}'::json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-declare new_id bigint; task ops_tasks; keyed graphile_worker._private_jobs; trusted boolean := trusted_session(); ignored text;
+declare new_id bigint; task ops_tasks; keyed graphile_worker._private_jobs; ignored text;
 begin
-  if max_attempts not between 1 and 100 then
-    perform refuse('OC009', format('max_attempts is %s, expected 1 to 100', max_attempts), 'leave it out to use the task''s own');
+  -- Each expression here is made ready anew by each transaction, which costs a microsecond or two: the usual call meets one.
+  if num_nulls(run_at, max_attempts, priority) < 3 or payload is null then
+    if max_attempts not between 1 and 100 then
+      perform refuse('OC009', format('max_attempts is %s, expected 1 to 100', max_attempts), 'leave it out to use the task''s own');
+    end if;
+    if priority not between -32768 and 32767 then
+      perform refuse('OC009', format('priority is %s, expected -32768 to 32767 (lower runs first)', priority), 'leave it out for 0');
+    end if;
+    if run_at is not null and not (run_at between '1970-01-01' and '2200-01-01') then
+      perform refuse('OC009', format('run_at is %s, expected a time from 1970 to 2200', run_at), 'leave it out for now');
+    end if;
+    payload := coalesce(payload, '{}');
   end if;
-  if priority not between -32768 and 32767 then
-    perform refuse('OC009', format('priority is %s, expected -32768 to 32767 (lower runs first)', priority), 'leave it out for 0');
-  end if;
-  if run_at is not null and not (run_at between '1970-01-01' and '2200-01-01') then
-    perform refuse('OC009', format('run_at is %s, expected a time from 1970 to 2200', run_at), 'leave it out for now');
-  end if;
-  payload := coalesce(payload, '{}');
-  -- Assignments, not PERFORM: a simple expression costs a tenth of a statement.
-  ignored := set_config('openclaw.enqueued', 'on', true);
 
-  -- The fast path, one statement: the task, its predicate, the job and its request.
-  if job_key is null and queue_name is null and flags is null and idempotency_key is null then
+  -- The fast path, one statement: the task, its predicate, the job, its request and the notification, in which `r` keeps equal
+  -- ones of one transaction apart, as each nudges one worker.
+  if num_nonnulls(job_key, queue_name, flags, idempotency_key) = 0 then
     with job as (
       insert into graphile_worker._private_jobs (task_id, payload, run_at, max_attempts, priority)
         select g.id, add_job.payload::json, coalesce(add_job.run_at, now()), coalesce(add_job.max_attempts, t.max_attempts), coalesce(add_job.priority, 0)
         from ops_tasks t join graphile_worker._private_tasks g on g.identifier = t.identifier
         where t.identifier = add_job.identifier and t.retired_at is null and add_job.payload @@ t.payload_predicate
           and (pg_column_size(add_job.payload) <= 250 or octet_length(add_job.payload::text) <= 65536)
-          and (trusted or task_allowed(t))
+          and (trusted_session() or task_allowed(t))
         returning id)
-    insert into job_requests (id, task, run_at, max_attempts, priority)
+    insert into job_requests_direct (id, task, run_at, max_attempts, priority)
       select id, add_job.identifier, add_job.run_at, add_job.max_attempts, add_job.priority from job
-      returning id into new_id;
+      returning id, pg_notify('jobs:insert', '{"r":' || random()::text || ',"count":1}') into new_id, ignored;
     if new_id is null then
       perform raise_for_request(add_job.identifier, add_job.payload);
     end if;
-    ignored := set_config('openclaw.enqueued', 'off', true);
-    -- `r` keeps equal notifications of one transaction apart: each nudges one worker.
-    ignored := pg_notify('jobs:insert', '{"r":' || random()::text || ',"count":1}');
     return new_id;
   end if;
 
+  perform set_config('openclaw.enqueued', 'on', true);
   if length(idempotency_key) not between 1 and 512 then
     perform refuse('OC009', format('idempotency_key has %s characters, expected 1 to 512', length(idempotency_key)), 'a hash of what makes the job the same is short enough');
   end if;
@@ -327,7 +327,10 @@ CREATE FUNCTION public.current_trace() RETURNS uuid
     AS $$
   select case when pg_catalog.length(pg_catalog.current_setting('openclaw.trace', true)) operator(pg_catalog.=) 36
               then pg_catalog.current_setting('openclaw.trace', true)::pg_catalog.uuid
-              else pg_catalog.gen_random_uuid() end
+              -- Random bits in the form of a version 4 UUID. A trace is no secret, and gen_random_uuid(), which asks the system
+              -- for strong ones, cost more than the rest of a request's row.
+              else pg_catalog.overlay(pg_catalog.overlay(
+                     pg_catalog.md5(pg_catalog.concat(pg_catalog.random(), pg_catalog.random())), '4', 13), '8', 17)::pg_catalog.uuid end
 $$;
 
 COMMENT ON FUNCTION public.current_trace() IS 'The trace that the caller goes on with (openclaw.trace), or a new one.';
@@ -1035,15 +1038,13 @@ begin
   if m.job_id is not null and exists (select from graphile_worker._private_jobs where id = m.job_id) then
     return m.job_id;
   end if;
-  perform set_config('openclaw.enqueued', 'on', true);
   insert into graphile_worker._private_jobs (task_id, payload, priority, max_attempts)
     select t.id, json_build_object('mission_id', m.id), m.priority, 100 from graphile_worker._private_tasks t where t.identifier = 'mission'
     returning id into new_id;
   if new_id is null then
     perform refuse('OC001', 'the task "mission" is not registered', 'start a worker once: openclaw up');
   end if;
-  insert into job_requests (id, task, source, actor, mission_id, trace_id) values (new_id, 'mission', m.source, m.actor, m.id, m.trace_id);
-  perform set_config('openclaw.enqueued', 'off', true);
+  insert into job_requests_direct (id, task, source, actor, mission_id, trace_id) values (new_id, 'mission', m.source, m.actor, m.id, m.trace_id);
   update ops_missions set job_id = new_id, wake_at = null, wait_reason = case when state = 'waiting' then 'queued' end where id = m.id;
   perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));
   return new_id;
@@ -2651,6 +2652,13 @@ COMMENT ON TABLE public.job_requests IS 'Who asked for which job, when and why. 
 
 COMMENT ON COLUMN public.job_requests.payload IS 'As asked; null where graphile-worker''s row is the only copy.';
 
+CREATE TABLE public.job_requests_direct (
+    CONSTRAINT job_requests_direct_idempotency_key_check CHECK ((idempotency_key IS NULL))
+)
+INHERITS (public.job_requests);
+
+COMMENT ON TABLE public.job_requests_direct IS 'The rows of job_requests whose job was queued in the same statement: no trigger queues them.';
+
 ALTER TABLE public.ops_agent_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_agent_events_id_seq
     START WITH 1
@@ -3170,6 +3178,16 @@ COMMENT ON VIEW public.task_queue IS 'Every job that was ever added, live and en
 
 COMMENT ON COLUMN public.task_queue.state IS 'queued, running, retrying, succeeded, failed or cancelled; derived.';
 
+ALTER TABLE ONLY public.job_requests_direct ALTER COLUMN id SET DEFAULT nextval('graphile_worker.jobs_id_seq1'::regclass);
+
+ALTER TABLE ONLY public.job_requests_direct ALTER COLUMN source SET DEFAULT public.current_source();
+
+ALTER TABLE ONLY public.job_requests_direct ALTER COLUMN actor SET DEFAULT public.current_actor();
+
+ALTER TABLE ONLY public.job_requests_direct ALTER COLUMN trace_id SET DEFAULT public.current_trace();
+
+ALTER TABLE ONLY public.job_requests_direct ALTER COLUMN created_at SET DEFAULT now();
+
 ALTER TABLE ONLY public.agent_events
     ADD CONSTRAINT agent_events_pkey PRIMARY KEY (id);
 
@@ -3193,6 +3211,9 @@ ALTER TABLE ONLY public.job_history
 
 ALTER TABLE ONLY public.job_progress
     ADD CONSTRAINT job_progress_pkey PRIMARY KEY (job_id);
+
+ALTER TABLE ONLY public.job_requests_direct
+    ADD CONSTRAINT job_requests_direct_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.job_requests
     ADD CONSTRAINT job_requests_pkey PRIMARY KEY (id);
@@ -3275,6 +3296,8 @@ CREATE INDEX agent_heartbeats_last ON public.agent_heartbeats USING btree (agent
 CREATE INDEX job_history_failed ON public.job_history USING btree (finished_at) WHERE (state = 'failed'::text);
 
 CREATE INDEX job_history_finished_at ON public.job_history USING btree (finished_at);
+
+CREATE INDEX job_requests_direct_mission ON public.job_requests_direct USING btree (mission_id) WHERE (mission_id IS NOT NULL);
 
 CREATE UNIQUE INDEX job_requests_idempotency_key ON public.job_requests USING btree (idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
@@ -3373,6 +3396,8 @@ CREATE TRIGGER agent_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON p
 CREATE TRIGGER job_history_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.job_history FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
 CREATE TRIGGER job_requests_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.job_requests FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
+CREATE TRIGGER job_requests_direct_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.job_requests_direct FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
 CREATE TRIGGER job_requests_queue AFTER INSERT ON public.job_requests REFERENCING NEW TABLE AS asked FOR EACH STATEMENT WHEN (((current_setting('openclaw.enqueued'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT has_table_privilege(('public.job_requests'::regclass)::oid, 'insert'::text)))) EXECUTE FUNCTION public.queue_requests();
 
@@ -3654,6 +3679,8 @@ GRANT SELECT ON TABLE public.job_history TO openclaw_tui;
 GRANT SELECT ON TABLE public.job_progress TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_requests TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.job_requests_direct TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_breakers TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_breakers TO openclaw_tui;
