@@ -1,0 +1,265 @@
+import pg from 'pg';
+import { messageOf } from '../../lib/errors/index.ts';
+import { scrub } from '../../lib/log/secrets.ts';
+import { ALWAYS, type Section } from './sections.ts';
+import { emptyState, type Link, moveRate, RATE_SECONDS, type State } from './state.ts';
+
+/** Where to read, asked anew at each connection: a server that was started again may listen elsewhere. */
+export interface Reader {
+  url: string;
+  /** To take on after the login, where the login may do more. */
+  role?: string;
+}
+
+export interface Demand {
+  readonly sections: readonly Section[];
+  readonly missions: readonly number[];
+}
+
+export interface FeedOptions {
+  readonly reader: () => Promise<Reader>;
+  readonly pollMs?: number;
+  readonly now?: () => number;
+  readonly random?: () => number;
+}
+
+const STATEMENT_LIMIT_MS = 1400;
+/** A frozen server answers nothing, not even that the statement took too long. With the second between two polls it is noticed within 3 s. */
+const ANSWER_LIMIT_MS = 1700;
+const CONNECT_LIMIT_MS = 2000;
+/** Short, so that the screen is back within 2 s; one screen that knocks once a second is no load. */
+const RETRY_MS = { first: 300, max: 1200 };
+/** A doorbell may bring a poll forward, but not more often than this. */
+const LEAST_GAP_MS = 500;
+/** How far back each poll looks for the chart: an end is committed a moment after it happened. */
+const RATE_LOOKBACK_S = 5;
+const TABLES_EVERY_MS = 30_000;
+const DOORBELLS = ['job:ended', 'mission:ended', 'jobs:insert'];
+
+export interface Feed {
+  state: () => State;
+  subscribe: (listener: () => void) => () => void;
+  /** What a viewer needs from now on; replaces what it asked for before, and is fetched at once. */
+  demand: (viewer: object, demand: Demand | undefined) => void;
+  /** Tries the link now. */
+  retry: () => void;
+  setRedis: (link: Link) => void;
+  /** Statements sent so far. */
+  polls: () => number;
+  stop: () => Promise<void>;
+}
+
+/**
+ * The one source of all viewers: a snapshot a second over one connection that reads only, bounded in time, with what any of
+ * them needs. When the database is away the last state stays, the link says so, and it is tried again for ever.
+ */
+export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.random }: FeedOptions): Feed {
+  let state = emptyState(now());
+  const listeners = new Set<() => void>();
+  const demands = new Map<object, Demand>();
+  const texts = new Map<string, string>();
+  const askedAt = new Map<string, number>();
+  let client: pg.Client | undefined;
+  let relations: ReadonlySet<string> | undefined;
+  let tablesAt = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let busy = false;
+  let again = false;
+  let stopped = false;
+  let polls = 0;
+  let lastPoll = 0;
+  let pause = RETRY_MS.first;
+
+  const publish = (next: State) => {
+    state = next;
+    for (const listener of listeners) listener();
+  };
+
+  const schedule = (ms: number) => {
+    if (stopped) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => void poll(), ms);
+  };
+
+  /** A doorbell, or a viewer that looks at something else: as soon as is allowed. */
+  const hurry = (gapMs: number) => {
+    if (busy) again = true;
+    else if (client) schedule(Math.max(0, lastPoll + gapMs - now()));
+  };
+
+  async function connect(): Promise<pg.Client> {
+    const { url, role } = await reader();
+    const opened = new pg.Client({
+      connectionString: url,
+      application_name: 'openclaw/screen',
+      connectionTimeoutMillis: CONNECT_LIMIT_MS,
+      query_timeout: ANSWER_LIMIT_MS,
+      statement_timeout: STATEMENT_LIMIT_MS,
+      keepAlive: true,
+      options: '-c default_transaction_read_only=on -c jit=off -c timezone=UTC',
+    });
+    // A broken connection is an event; the next poll meets it as its error.
+    opened.on('error', () => lose(opened));
+    opened.on('notification', () => hurry(LEAST_GAP_MS));
+    try {
+      await opened.connect();
+      if (role) await opened.query(`set role ${opened.escapeIdentifier(role)}`);
+      await opened.query(DOORBELLS.map((channel) => `listen "${channel}"`).join('; '));
+    } catch (error) {
+      close(opened);
+      throw error;
+    }
+    return opened;
+  }
+
+  const close = (which: pg.Client) => {
+    // A server that is frozen answers no goodbye either: the socket is what has to go.
+    void which.end().catch(() => undefined);
+    (which as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+  };
+
+  const lose = (which: pg.Client) => {
+    if (client !== which) return;
+    client = undefined;
+    close(which);
+    if (!busy) schedule(0);
+  };
+
+  function wanted(at: number, all: readonly Section[]): Section[] {
+    return all.filter(
+      (section) => !section.everyS || !texts.has(section.name) || at - (askedAt.get(section.name) ?? 0) >= section.everyS * 1000 - 50,
+    );
+  }
+
+  async function poll(): Promise<void> {
+    if (busy || stopped) return;
+    busy = true;
+    again = false;
+    lastPoll = now();
+    try {
+      client ??= await connect();
+      const used = client;
+      if (!relations || now() - tablesAt > TABLES_EVERY_MS) {
+        relations = await readRelations(used);
+        tablesAt = now();
+        state = { ...state, broken: new Map() };
+      }
+      try {
+        await snapshot(used, relations);
+      } catch (error) {
+        if (!(error instanceof pg.DatabaseError) || !/^(42|22)/.test(error.code ?? '')) throw error;
+        // One part that cannot be read must not take the others with it.
+        await findBroken(used);
+        await snapshot(used, relations);
+      }
+      pause = RETRY_MS.first;
+      schedule(again ? LEAST_GAP_MS : Math.max(0, pollMs - (now() - lastPoll)));
+    } catch (error) {
+      failed(error);
+    } finally {
+      busy = false;
+    }
+  }
+
+  async function findBroken(used: pg.Client): Promise<void> {
+    const sections = [...ALWAYS, ...[...demands.values()].flatMap((demand) => demand.sections)];
+    const broken = new Map<string, string>();
+    for (const { name, sql, needs } of sections) {
+      if (needs?.some((table) => !relations?.has(table))) continue;
+      try {
+        await used.query(`select $1::bigint[] is null, $2::integer, (${sql})::text`, [[], RATE_LOOKBACK_S]);
+      } catch (error) {
+        if (!(error instanceof pg.DatabaseError)) throw error;
+        broken.set(name, scrub(error.message).slice(0, 200));
+      }
+    }
+    state = { ...state, broken };
+  }
+
+  async function snapshot(used: pg.Client, there: ReadonlySet<string>): Promise<void> {
+    const all = new Map<string, Section>();
+    for (const section of [...ALWAYS, ...[...demands.values()].flatMap((demand) => demand.sections)]) all.set(section.name, section);
+    const absent = new Set([...all.values()].filter((section) => section.needs?.some((name) => !there.has(name))).map(({ name }) => name));
+    const asked = wanted(now(), [...all.values()].filter(({ name }) => !absent.has(name) && !state.broken.has(name)));
+    const missions = [...new Set([...demands.values()].flatMap((demand) => demand.missions))].slice(0, 50);
+    const covered = state.rate.second === 0 ? RATE_SECONDS : RATE_LOOKBACK_S + Math.min(RATE_SECONDS, Math.ceil((now() - state.at) / 1000));
+    polls++;
+    const { rows } = await used.query<Record<string, string>>({
+      text: `select extract(epoch from clock_timestamp())::text as now, $1::bigint[] is null as a, $2::integer as b${asked
+        .map(({ name, sql }) => `, (${sql})::text as "${name}"`)
+        .join('')}`,
+      values: [missions, covered],
+    });
+    const row = rows[0]!;
+    const at = now();
+    const data: Record<string, unknown> = { ...state.data };
+    for (const { name } of asked) {
+      askedAt.set(name, at);
+      const text = row[name]!;
+      if (texts.get(name) === text) continue;
+      texts.set(name, text);
+      data[name] = JSON.parse(text);
+    }
+    const second = Math.floor(Number(row.now)) - 1;
+    const counts = 'rate' in row ? (JSON.parse(row.rate!) as [number, number, number][]) : [];
+    publish({
+      ...state,
+      data,
+      absent,
+      at,
+      skewMs: Math.abs(Number(row.now) * 1000 - at - state.skewMs) > 500 ? Number(row.now) * 1000 - at : state.skewMs,
+      postgres: state.postgres.up ? state.postgres : { up: true, since: at },
+      rate: 'rate' in row ? moveRate(state.rate, second, counts.filter(([s]) => s <= second), covered) : state.rate,
+    });
+  }
+
+  function failed(error: unknown): void {
+    if (stopped) return;
+    // A table that went or came: look again which there are.
+    relations = undefined;
+    if (client) close(client);
+    client = undefined;
+    const wait = pause * (0.75 + random() / 2);
+    pause = Math.min(pause * 2, RETRY_MS.max);
+    const since = state.postgres.up || state.at === 0 ? (state.at === 0 ? state.postgres.since : now()) : state.postgres.since;
+    publish({ ...state, postgres: { up: false, since, error: scrub(messageOf(error)).slice(0, 200), retryAt: now() + wait } });
+    schedule(wait);
+  }
+
+  schedule(0);
+  return {
+    state: () => state,
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    demand: (viewer, demand) => {
+      const before = demands.get(viewer);
+      if (demand) demands.set(viewer, demand);
+      else demands.delete(viewer);
+      const news = demand?.sections.some(({ name }) => !texts.has(name) && !state.absent.has(name));
+      const missions = demand?.missions.some((id) => !before?.missions.includes(id));
+      if (news || missions) hurry(0);
+    },
+    retry: () => {
+      pause = RETRY_MS.first;
+      if (!busy) schedule(0);
+    },
+    setRedis: (redis) => publish({ ...state, redis }),
+    polls: () => polls,
+    stop: async () => {
+      stopped = true;
+      clearTimeout(timer);
+      if (client) close(client);
+    },
+  };
+}
+
+/** Tables, views and functions that are there: a part that is not installed yet has no page. */
+async function readRelations(client: pg.Client): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ name: string }>(
+    `select relname::text as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'p', 'm')
+     union select proname || '()' from pg_proc where pronamespace = 'public'::regnamespace`,
+  );
+  return new Set(rows.map((row) => row.name));
+}
