@@ -1,6 +1,5 @@
 import { Command, CommanderError } from 'commander';
 import { EXIT, messageOf, OpenClawError } from '../lib/errors/index.ts';
-import { addActions } from './actions.ts';
 import { addProcessVerbs } from './processVerbs.ts';
 
 const program = new Command('openclaw')
@@ -15,7 +14,11 @@ const program = new Command('openclaw')
   );
 
 addProcessVerbs(program);
-addActions(program);
+// The table of actions pulls in much that a screen does not need; it reads it when somebody acts.
+if (process.argv[2] !== 'dash' && process.argv[2] !== 'dashboard') {
+  const { addActions } = await import('./actions.ts');
+  addActions(program);
+}
 
 try {
   await program.parseAsync(process.argv);

@@ -28,6 +28,21 @@ export function addProcessVerbs(program: Command): void {
       process.exitCode = await status(options);
     });
   program
+    .command('dash')
+    .description('the screen in this terminal; ? shows its keys')
+    .option('--once', 'one picture instead, for scripts')
+    .option('--text', 'with --once: as text')
+    .option('--json', 'with --once: what it is made of, as JSON')
+    .option('--size <size>', 'with --once: columns x rows, for example 80x24')
+    .option('--page <page>', 'with --once: which page, for example queue, or "mission m12"')
+    .option('--ascii', 'no signs beyond ASCII')
+    .option('--theme <theme>', 'dark, light or mono')
+    .option('--read-only', 'look only')
+    .action(async (options: Record<string, string | boolean | undefined>) => {
+      const { dash } = await import('./dash.ts');
+      process.exitCode = await dash(options);
+    });
+  program
     .command('psql')
     .description('open psql on the database; its own arguments after --')
     .option('--as <role>', 'the role to log in as', 'openclaw_worker')

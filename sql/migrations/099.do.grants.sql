@@ -34,6 +34,8 @@ begin
     grant usage on schema public to openclaw_tui;
     grant usage on schema graphile_worker to openclaw_tui;
     grant select on all tables in schema public to openclaw_tui;
+    -- What waits and runs, as the screen shows it.
+    grant select on graphile_worker._private_jobs, graphile_worker._private_tasks, graphile_worker._private_known_crontabs to openclaw_tui;
     grant execute on function policy_value(text), plan_faults(jsonb), slowest_statements(integer) to openclaw_tui;
     grant execute on function approval_text(bigint) to openclaw_tui;
     grant execute on function sound_policy(text), policy_fault(text, jsonb), json_schema_fault(jsonb, jsonb, text), utc_day(), budget_limit(text, text) to openclaw_tui;

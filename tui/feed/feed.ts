@@ -14,10 +14,12 @@ export interface Reader {
 export interface Demand {
   readonly sections: readonly Section[];
   readonly missions: readonly number[];
+  readonly jobs: readonly number[];
 }
 
 export interface FeedOptions {
-  readonly reader: () => Promise<Reader>;
+  /** `anew`: what it said before is not reachable any more. */
+  readonly reader: (anew: boolean) => Promise<Reader>;
   readonly pollMs?: number;
   readonly now?: () => number;
   readonly random?: () => number;
@@ -67,6 +69,7 @@ export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.
   let again = false;
   let stopped = false;
   let polls = 0;
+  let anew = false;
   let lastPoll = 0;
   let pause = RETRY_MS.first;
 
@@ -88,7 +91,8 @@ export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.
   };
 
   async function connect(): Promise<pg.Client> {
-    const { url, role } = await reader();
+    const { url, role } = await reader(anew);
+    anew = false;
     const opened = new pg.Client({
       connectionString: url,
       application_name: 'openclaw/screen',
@@ -127,7 +131,10 @@ export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.
 
   function wanted(at: number, all: readonly Section[]): Section[] {
     return all.filter(
-      (section) => !section.everyS || !texts.has(section.name) || at - (askedAt.get(section.name) ?? 0) >= section.everyS * 1000 - 50,
+      (section) =>
+        !section.everyS ||
+        !texts.has(section.name) ||
+        at - (askedAt.get(section.name) ?? 0) >= section.everyS * 1000 - 50,
     );
   }
 
@@ -167,7 +174,11 @@ export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.
     for (const { name, sql, needs } of sections) {
       if (needs?.some((table) => !relations?.has(table))) continue;
       try {
-        await used.query(`select $1::bigint[] is null, $2::integer, (${sql})::text`, [[], RATE_LOOKBACK_S]);
+        await used.query(`select $1::bigint[] is null, $2::integer, $3::bigint[] is null, (${sql})::text`, [
+          [],
+          RATE_LOOKBACK_S,
+          [],
+        ]);
       } catch (error) {
         if (!(error instanceof pg.DatabaseError)) throw error;
         broken.set(name, scrub(error.message).slice(0, 200));
@@ -178,17 +189,27 @@ export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.
 
   async function snapshot(used: pg.Client, there: ReadonlySet<string>): Promise<void> {
     const all = new Map<string, Section>();
-    for (const section of [...ALWAYS, ...[...demands.values()].flatMap((demand) => demand.sections)]) all.set(section.name, section);
-    const absent = new Set([...all.values()].filter((section) => section.needs?.some((name) => !there.has(name))).map(({ name }) => name));
-    const asked = wanted(now(), [...all.values()].filter(({ name }) => !absent.has(name) && !state.broken.has(name)));
-    const missions = [...new Set([...demands.values()].flatMap((demand) => demand.missions))].slice(0, 50);
-    const covered = state.rate.second === 0 ? RATE_SECONDS : RATE_LOOKBACK_S + Math.min(RATE_SECONDS, Math.ceil((now() - state.at) / 1000));
+    for (const section of [...ALWAYS, ...[...demands.values()].flatMap((demand) => demand.sections)])
+      all.set(section.name, section);
+    const absent = new Set(
+      [...all.values()].filter((section) => section.needs?.some((name) => !there.has(name))).map(({ name }) => name),
+    );
+    const asked = wanted(
+      now(),
+      [...all.values()].filter(({ name }) => !absent.has(name) && !state.broken.has(name)),
+    );
+    const ids = (of: 'missions' | 'jobs') =>
+      [...new Set([...demands.values()].flatMap((demand) => demand[of]))].slice(0, 50);
+    const covered =
+      state.rate.second === 0
+        ? RATE_SECONDS
+        : RATE_LOOKBACK_S + Math.min(RATE_SECONDS, Math.ceil((now() - state.at) / 1000));
     polls++;
     const { rows } = await used.query<Record<string, string>>({
-      text: `select extract(epoch from clock_timestamp())::text as now, $1::bigint[] is null as a, $2::integer as b${asked
+      text: `select extract(epoch from clock_timestamp())::text as now, $1::bigint[] is null as a, $2::integer as b, $3::bigint[] is null as c${asked
         .map(({ name, sql }) => `, (${sql})::text as "${name}"`)
         .join('')}`,
-      values: [missions, covered],
+      values: [ids('missions'), covered, ids('jobs')],
     });
     const row = rows[0]!;
     const at = now();
@@ -209,7 +230,15 @@ export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.
       at,
       skewMs: Math.abs(Number(row.now) * 1000 - at - state.skewMs) > 500 ? Number(row.now) * 1000 - at : state.skewMs,
       postgres: state.postgres.up ? state.postgres : { up: true, since: at },
-      rate: 'rate' in row ? moveRate(state.rate, second, counts.filter(([s]) => s <= second), covered) : state.rate,
+      rate:
+        'rate' in row
+          ? moveRate(
+              state.rate,
+              second,
+              counts.filter(([s]) => s <= second),
+              covered,
+            )
+          : state.rate,
     });
   }
 
@@ -217,12 +246,17 @@ export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.
     if (stopped) return;
     // A table that went or came: look again which there are.
     relations = undefined;
+    anew = /^(ECONNREFUSED|ENOENT|28P01|E_)/.test((error as { code?: string }).code ?? '');
     if (client) close(client);
     client = undefined;
     const wait = pause * (0.75 + random() / 2);
     pause = Math.min(pause * 2, RETRY_MS.max);
-    const since = state.postgres.up || state.at === 0 ? (state.at === 0 ? state.postgres.since : now()) : state.postgres.since;
-    publish({ ...state, postgres: { up: false, since, error: scrub(messageOf(error)).slice(0, 200), retryAt: now() + wait } });
+    const since =
+      state.postgres.up || state.at === 0 ? (state.at === 0 ? state.postgres.since : now()) : state.postgres.since;
+    publish({
+      ...state,
+      postgres: { up: false, since, error: scrub(messageOf(error)).slice(0, 200), retryAt: now() + wait },
+    });
     schedule(wait);
   }
 
@@ -238,8 +272,8 @@ export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.
       if (demand) demands.set(viewer, demand);
       else demands.delete(viewer);
       const news = demand?.sections.some(({ name }) => !texts.has(name) && !state.absent.has(name));
-      const missions = demand?.missions.some((id) => !before?.missions.includes(id));
-      if (news || missions) hurry(0);
+      const other = (of: 'missions' | 'jobs') => demand?.[of].some((id) => !before?.[of].includes(id));
+      if (news || other('missions') || other('jobs')) hurry(0);
     },
     retry: () => {
       pause = RETRY_MS.first;

@@ -82,4 +82,5 @@ export interface Trouble {
 
 /** A section's rows, or undefined before the first snapshot that has it. */
 export const sectionOf = <T>(state: State, name: string): T | undefined => state.data[name] as T | undefined;
-export const rowsOfSection = <T>(state: State, name: string): readonly T[] => (state.data[name] as T[] | undefined) ?? [];
+export const rowsOfSection = <T>(state: State, name: string): readonly T[] =>
+  (state.data[name] as T[] | undefined) ?? [];

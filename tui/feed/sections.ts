@@ -3,7 +3,8 @@
  * for in one statement a second, whatever the number of viewers. Everything in it is bounded, and what changes all the time
  * (ages, memory) is rounded in SQL, so that an idle system gives the same text each second and nothing is drawn.
  *
- * Parameters: $1 bigint[] the missions that are open on a screen, $2 seconds of the chart to fetch.
+ * Parameters: $1 bigint[] the missions that are open on a screen, $2 seconds of the chart
+ * to fetch, $3 bigint[] the jobs that are open on a screen.
  */
 export interface Section {
   readonly name: string;

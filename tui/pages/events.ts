@@ -1,15 +1,22 @@
 import { type EventRow, rowsOfSection } from '../feed/rows.ts';
 import { EVENTS } from '../feed/sections.ts';
-import { type Line, line, type Span, type Style } from '../view/frame.ts';
 import { clock } from '../view/format.ts';
+import { type Line, line, type Span, type Style } from '../view/frame.ts';
 import type { Glyphs } from '../view/glyphs.ts';
 import { type ListItem, listPanel } from './list.ts';
 import type { Page, PageInput } from './types.ts';
 
-const SEVERITY: Record<string, Style> = { critical: 'alarm', error: 'bad', warning: 'warn', info: 'plain', debug: 'dim' };
+const SEVERITY: Record<string, Style> = {
+  critical: 'alarm',
+  error: 'bad',
+  warning: 'warn',
+  info: 'plain',
+  debug: 'dim',
+};
 const ORDER = ['debug', 'info', 'warning', 'error', 'critical'];
 
-const subject = (event: EventRow): string => (event.mission_id !== null ? `m${event.mission_id}` : event.job !== null ? `j${event.job}` : '');
+const subject = (event: EventRow): string =>
+  event.mission_id !== null ? `m${event.mission_id}` : event.job !== null ? `j${event.job}` : '';
 
 /** A payload as `key: value` pairs, which read easier than JSON. */
 export function payloadText(payload: string): string {
@@ -28,7 +35,12 @@ export function payloadText(payload: string): string {
 export function eventLine(event: EventRow, now: number, glyphs: Glyphs): Line {
   const style = SEVERITY[event.severity] ?? 'plain';
   const sign = style === 'bad' || style === 'alarm' ? glyphs.states.bad : style === 'warn' ? glyphs.states.warn : ' ';
-  return line([` ${clock(event.created_at, now).padEnd(12)} `, 'dim'], [`${sign} ${event.kind.padEnd(18)}`, style], ` ${subject(event).padEnd(6)} `, [payloadText(event.payload), 'dim']);
+  return line(
+    [` ${clock(event.created_at, now).padEnd(12)} `, 'dim'],
+    [`${sign} ${event.kind.padEnd(18)}`, style],
+    ` ${subject(event).padEnd(6)} `,
+    [payloadText(event.payload), 'dim'],
+  );
 }
 
 function item(event: EventRow, now: number, glyphs: Glyphs): ListItem {
@@ -39,7 +51,11 @@ function item(event: EventRow, now: number, glyphs: Glyphs): ListItem {
     row: {
       id: `e${event.id}`,
       state: event.severity,
-      ...(event.mission_id !== null ? { open: { page: 'mission', id: String(event.mission_id) } } : event.job !== null ? { open: { page: 'job', id: String(event.job) } } : {}),
+      ...(event.mission_id !== null
+        ? { open: { page: 'mission', id: String(event.mission_id) } }
+        : event.job !== null
+          ? { open: { page: 'job', id: String(event.job) } }
+          : {}),
     },
     cells: [clock(event.created_at, now), kind, subject(event), event.agent ?? event.actor, payloadText(event.payload)],
   };

@@ -25,10 +25,13 @@ export function matches(filter: string, text: string): boolean {
     .every((word) => (word.startsWith('!') ? word === '!' || !low.includes(word.slice(1)) : low.includes(word)));
 }
 
-export const textOf = (cells: readonly Span[]): string => cells.map((cell) => (typeof cell === 'string' ? cell : cell[0])).join(' ');
+export const textOf = (cells: readonly Span[]): string =>
+  cells.map((cell) => (typeof cell === 'string' ? cell : cell[0])).join(' ');
 
 export const filtered = (ui: PageUi, items: readonly ListItem[]): ListItem[] =>
-  ui.filter.trim() === '' ? [...items] : items.filter(({ row, cells }) => matches(ui.filter, `${row.id} ${row.state} ${textOf(cells)}`));
+  ui.filter.trim() === ''
+    ? [...items]
+    : items.filter(({ row, cells }) => matches(ui.filter, `${row.id} ${row.state} ${textOf(cells)}`));
 
 export interface ListOptions {
   readonly id: string;
@@ -42,7 +45,10 @@ export interface ListOptions {
 /** A panel with a list that the cursor moves in, and the rows that it shows. */
 export function listPanel({ ui, glyphs }: PageInput, area: Rect, options: ListOptions): PageView & { panel: Panel } {
   const shown = filtered(ui, options.items);
-  const cursor = cursorOf(ui, shown.map(({ row }) => row));
+  const cursor = cursorOf(
+    ui,
+    shown.map(({ row }) => row),
+  );
   const hidden = options.items.length - shown.length;
   const height = Math.max(0, area.height - 2);
   const rows: Row[] = shown.map(({ row, cells }) => ({ id: row.id, cells }));
@@ -51,7 +57,12 @@ export function listPanel({ ui, glyphs }: PageInput, area: Rect, options: ListOp
     ...area,
     title: options.title,
     ...(hidden > 0 || options.note
-      ? { note: [[options.note, hidden > 0 && `${hidden} hidden by the filter`].filter(Boolean).join(` ${glyphs.dot} `), 'dim'] as const }
+      ? {
+          note: [
+            [options.note, hidden > 0 && `${hidden} hidden by the filter`].filter(Boolean).join(` ${glyphs.dot} `),
+            'dim',
+          ] as const,
+        }
       : {}),
     lines: table({
       columns: options.columns,

@@ -1,14 +1,14 @@
+import { rowsOfSection } from '../feed/rows.ts';
 import type { Section } from '../feed/sections.ts';
 import { listOf } from '../feed/sections.ts';
-import { rowsOfSection } from '../feed/rows.ts';
-import { type Line, line, type Rect, type Span } from '../view/frame.ts';
 import { between, clock, dollars, since } from '../view/format.ts';
+import { type Line, line, type Rect, type Span } from '../view/frame.ts';
 import { rowsOf } from '../view/layout.ts';
 import { stateSpan, styleOf } from '../view/states.ts';
+import { windowStart } from '../view/table.ts';
 import { wrap } from '../view/text.ts';
 import { cursorOf } from './list.ts';
 import { MISSION_ACTS } from './missions.ts';
-import { windowStart } from '../view/table.ts';
 import type { Page, PageInput, RowRef } from './types.ts';
 
 interface Step {
@@ -78,18 +78,28 @@ function head(mission: Detail, input: PageInput): Line[] {
   const { now, glyphs, area } = input;
   const columns = area.width - 2;
   const lines: Line[] = [];
-  const waiting = mission.wait_reason ? `: ${mission.wait_reason}${mission.wake_at ? ` until ${clock(mission.wake_at, now)}` : ''}` : '';
+  const waiting = mission.wait_reason
+    ? `: ${mission.wait_reason}${mission.wake_at ? ` until ${clock(mission.wake_at, now)}` : ''}`
+    : '';
   const took = mission.finished_at
     ? `took ${between(mission.started_at ?? mission.created_at, mission.finished_at)}`
     : `for ${since(mission.started_at ?? mission.created_at, now)}`;
   lines.push(
-    line(' ', stateSpan(mission.state, glyphs), [waiting, 'warn'], mission.paused ? [' (paused)', 'warn'] : '', `   ${took}   `, [
-      `asked ${clock(mission.created_at, now)} by ${mission.actor} (${mission.source})${mission.agent ? ` for ${mission.agent}` : ''}`,
-      'dim',
-    ]),
+    line(
+      ' ',
+      stateSpan(mission.state, glyphs),
+      [waiting, 'warn'],
+      mission.paused ? [' (paused)', 'warn'] : '',
+      `   ${took}   `,
+      [
+        `asked ${clock(mission.created_at, now)} by ${mission.actor} (${mission.source})${mission.agent ? ` for ${mission.agent}` : ''}`,
+        'dim',
+      ],
+    ),
   );
   if (mission.error)
-    for (const text of wrap(`${mission.error_class ? `${mission.error_class}: ` : ''}${mission.error}`, columns - 2, 3)) lines.push(line([` ${text}`, 'bad']));
+    for (const text of wrap(`${mission.error_class ? `${mission.error_class}: ` : ''}${mission.error}`, columns - 2, 3))
+      lines.push(line([` ${text}`, 'bad']));
   lines.push(
     line([
       ` cost ${dollars(mission.cost_usd)} ${glyphs.dot} trace ${mission.trace_id}${mission.epoch > 1 ? ` ${glyphs.dot} taken up ${mission.epoch} times` : ''}${mission.untrusted ? ` ${glyphs.dot} from outside, not believed` : ''}`,
@@ -105,28 +115,55 @@ function timeline(step: Step, mission: Detail, now: number, columns: number, ful
   const to = mission.finished_at ? new Date(mission.finished_at).getTime() : now;
   if (!step.started_at || columns < 4) return ' '.repeat(Math.max(0, columns));
   const total = Math.max(1, to - from);
-  const start = Math.max(0, Math.min(columns - 1, Math.floor(((new Date(step.started_at).getTime() - from) / total) * columns)));
+  const start = Math.max(
+    0,
+    Math.min(columns - 1, Math.floor(((new Date(step.started_at).getTime() - from) / total) * columns)),
+  );
   const end = step.finished_at ? new Date(step.finished_at).getTime() : now;
-  const long = Math.max(1, Math.min(columns - start, Math.round(((end - new Date(step.started_at).getTime()) / total) * columns)));
+  const long = Math.max(
+    1,
+    Math.min(columns - start, Math.round(((end - new Date(step.started_at).getTime()) / total) * columns)),
+  );
   return ' '.repeat(start) + full.repeat(long) + ' '.repeat(Math.max(0, columns - start - long));
 }
 
 function stepLine(step: Step, depth: number, mission: Detail, input: PageInput, columns: number, here: boolean): Line {
   const { now, glyphs } = input;
-  const took = step.started_at ? (step.finished_at ? between(step.started_at, step.finished_at) : since(step.started_at, now)) : '';
+  const took = step.started_at
+    ? step.finished_at
+      ? between(step.started_at, step.finished_at)
+      : since(step.started_at, now)
+    : '';
   const nameWidth = Math.max(14, Math.min(34, Math.floor(columns * 0.3)));
-  const name = `${'  '.repeat(Math.min(depth, 4))}${depth > 0 ? `${glyphs.corner} ` : ''}${step.name}`.slice(0, nameWidth).padEnd(nameWidth);
+  const name = `${'  '.repeat(Math.min(depth, 4))}${depth > 0 ? `${glyphs.corner} ` : ''}${step.name}`
+    .slice(0, nameWidth)
+    .padEnd(nameWidth);
   const tries = step.attempt > 1 || step.state === 'failed' ? ` ${step.attempt}/${step.max_attempts}` : '';
   const note = noteOf(step, now);
   const barWidth = columns >= 90 ? Math.floor(columns * 0.25) : 0;
   const style = styleOf(step.state);
-  const fixed: Span[] = [[here ? glyphs.cursor : ' ', 'accent'], name, ' ', stateSpan(step.state, glyphs, step.state.padEnd(9)), took.padStart(9), [tries.padEnd(5), 'warn'], ' '];
-  const spans: Span[] = barWidth > 0 ? [...fixed, [timeline(step, mission, now, barWidth, glyphs.full), style === 'plain' ? 'info' : style], ' ', note] : [...fixed, note];
+  const fixed: Span[] = [
+    [here ? glyphs.cursor : ' ', 'accent'],
+    name,
+    ' ',
+    stateSpan(step.state, glyphs, step.state.padEnd(9)),
+    took.padStart(9),
+    [tries.padEnd(5), 'warn'],
+    ' ',
+  ];
+  const spans: Span[] =
+    barWidth > 0
+      ? [...fixed, [timeline(step, mission, now, barWidth, glyphs.full), style === 'plain' ? 'info' : style], ' ', note]
+      : [...fixed, note];
   return { spans, ...(here ? { fill: 'select' as const } : {}) };
 }
 
 function noteOf(step: Step, now: number): Span {
-  if (step.error) return [`${step.error_class ? `${step.error_class}: ` : ''}${step.error}`, step.state === 'failed' || step.state === 'unknown' ? 'bad' : 'warn'];
+  if (step.error)
+    return [
+      `${step.error_class ? `${step.error_class}: ` : ''}${step.error}`,
+      step.state === 'failed' || step.state === 'unknown' ? 'bad' : 'warn',
+    ];
   if (step.wake_at && step.state !== 'succeeded') return [`not before ${clock(step.wake_at, now)}`, 'warn'];
   if (step.state === 'queued' && step.needs.length > 0) return [`needs ${step.needs.join(', ')}`, 'dim'];
   return [step.task === step.name ? '' : step.task, 'dim'];
@@ -137,11 +174,21 @@ function stepText(step: Step, now: number, columns: number): Line[] {
   const lines: Line[] = [];
   const part = (label: string, text: string | null, style: 'plain' | 'bad') => {
     if (text === null || text === '') return;
-    for (const [index, row] of wrap(text, columns - 11, 12).entries()) lines.push(line([` ${(index === 0 ? label : '').padEnd(8)} `, 'dim'], [row, style]));
+    for (const [index, row] of wrap(text, columns - 11, 12).entries())
+      lines.push(line([` ${(index === 0 ? label : '').padEnd(8)} `, 'dim'], [row, style]));
   };
   part('error', step.error && `${step.error_class ? `${step.error_class}: ` : ''}${step.error}`, 'bad');
-  part('task', `${step.task} (${step.effect}), attempt ${step.attempt} of ${step.max_attempts}${step.needs.length > 0 ? `, needs ${step.needs.join(', ')}` : ''}`, 'plain');
-  if (step.started_at) part('time', `${clock(step.started_at, now)}${step.finished_at ? ` to ${clock(step.finished_at, now)} (${between(step.started_at, step.finished_at)})` : ''}`, 'plain');
+  part(
+    'task',
+    `${step.task} (${step.effect}), attempt ${step.attempt} of ${step.max_attempts}${step.needs.length > 0 ? `, needs ${step.needs.join(', ')}` : ''}`,
+    'plain',
+  );
+  if (step.started_at)
+    part(
+      'time',
+      `${clock(step.started_at, now)}${step.finished_at ? ` to ${clock(step.finished_at, now)} (${between(step.started_at, step.finished_at)})` : ''}`,
+      'plain',
+    );
   if (step.cost_usd) part('cost', `${dollars(step.cost_usd)}${step.model ? ` (${step.model})` : ''}`, 'plain');
   part('in', step.payload, 'plain');
   part('out', step.output, 'plain');
@@ -149,17 +196,34 @@ function stepText(step: Step, now: number, columns: number): Line[] {
 }
 
 /** Lines below the steps: of the chosen step, else the mission's own input, output and events. */
-function below(mission: Detail, step: Step | undefined, { now }: PageInput, columns: number): { title: string; lines: Line[] } {
+function below(
+  mission: Detail,
+  step: Step | undefined,
+  { now }: PageInput,
+  columns: number,
+): { title: string; lines: Line[] } {
   if (step) return { title: `Step ${step.name}`, lines: stepText(step, now, columns) };
   const lines: Line[] = [];
   for (const text of wrap(`in       ${mission.input}`, columns - 2, 4)) lines.push(line(` ${text}`));
-  if (mission.output) for (const text of wrap(`out      ${mission.output}`, columns - 2, 12)) lines.push(line(` ${text}`));
+  if (mission.output)
+    for (const text of wrap(`out      ${mission.output}`, columns - 2, 12)) lines.push(line(` ${text}`));
   return { title: 'Mission', lines };
 }
 
 function events(mission: Detail, now: number): Line[] {
   return mission.events.map((event) =>
-    line([` ${clock(event.created_at, now)} `, 'dim'], [event.kind.padEnd(20), event.severity === 'error' || event.severity === 'critical' ? 'bad' : event.severity === 'warning' ? 'warn' : 'info'], ` ${event.payload}`),
+    line(
+      [` ${clock(event.created_at, now)} `, 'dim'],
+      [
+        event.kind.padEnd(20),
+        event.severity === 'error' || event.severity === 'critical'
+          ? 'bad'
+          : event.severity === 'warning'
+            ? 'warn'
+            : 'info',
+      ],
+      ` ${event.payload}`,
+    ),
   );
 }
 
@@ -175,10 +239,15 @@ export const mission: Page = {
     })),
   ],
   view: (input) => {
-    const { state, place, area, ui, now, glyphs } = input;
+    const { state, place, area, ui, now } = input;
     const found = rowsOfSection<Detail>(state, 'mission').find(({ id }) => String(id) === place.id);
     if (!found) {
-      const lines = [line([` ${state.data.mission === undefined || state.at === 0 ? 'reading' : `there is no mission m${place.id}, or it is being read`}`, 'dim'])];
+      const lines = [
+        line([
+          ` ${state.data.mission === undefined || state.at === 0 ? 'reading' : `there is no mission m${place.id}, or it is being read`}`,
+          'dim',
+        ]),
+      ];
       return { panels: [{ id: 'mission', ...area, title: `Mission m${place.id}`, lines }], rows: [], cursor: -1 };
     }
     const top = head(found, input);
@@ -191,7 +260,12 @@ export const mission: Page = {
     }));
     const cursor = ui.selected === undefined ? firstTrouble(found.steps) : cursorOf(ui, rows);
     const wanted = Math.min(found.steps.length, Math.max(3, Math.floor(area.height * 0.5)));
-    const [upper, lower, last] = rowsOf(area, top.length + wanted + 3, { grow: 2, least: 4 }, area.height >= 34 ? { grow: 1, least: 5 } : 0) as [Rect, Rect, Rect];
+    const [upper, lower, last] = rowsOf(
+      area,
+      top.length + wanted + 3,
+      { grow: 2, least: 4 },
+      area.height >= 34 ? { grow: 1, least: 5 } : 0,
+    ) as [Rect, Rect, Rect];
     const depth = depths(found.steps);
     const columns = area.width - 2;
     const height = upper.height - 3 - top.length;
@@ -210,7 +284,13 @@ export const mission: Page = {
           note: `${done}/${found.steps.length} steps`,
           lines: [...top, line(), ...stepLines],
         },
-        { id: 'mission:text', ...lower, title: detail.title, ...(detail.lines.length > lower.height - 2 ? { note: 'J and K scroll' } : {}), lines: detail.lines.slice(Math.min(ui.scroll, Math.max(0, detail.lines.length - lower.height + 2))) },
+        {
+          id: 'mission:text',
+          ...lower,
+          title: detail.title,
+          ...(detail.lines.length > lower.height - 2 ? { note: 'J and K scroll' } : {}),
+          lines: detail.lines.slice(Math.min(ui.scroll, Math.max(0, detail.lines.length - lower.height + 2))),
+        },
         ...(last.height > 2 ? [{ id: 'mission:events', ...last, title: 'Events', lines: events(found, now) }] : []),
       ],
       rows,
@@ -227,4 +307,3 @@ function firstTrouble(steps: readonly Step[]): number {
   const running = steps.findIndex(({ state }) => state === 'running');
   return bad >= 0 ? bad : running >= 0 ? running : steps.length - 1;
 }
-

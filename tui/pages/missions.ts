@@ -1,7 +1,7 @@
 import { type MissionRow, rowsOfSection } from '../feed/rows.ts';
 import { MISSION_LIMIT, MISSIONS } from '../feed/sections.ts';
-import type { Span } from '../view/frame.ts';
 import { between, clock, since } from '../view/format.ts';
+import type { Span } from '../view/frame.ts';
 import type { Glyphs } from '../view/glyphs.ts';
 import { stateSpan } from '../view/states.ts';
 import { type ListItem, listPanel } from './list.ts';
@@ -27,7 +27,8 @@ export function doing(mission: MissionRow, now: number): Span {
   if (mission.paused) return ['paused', 'warn'];
   if (mission.unknown > 0 && OPEN.has(mission.state)) return ['a step ended unknown: somebody must look', 'bad'];
   if (mission.state === 'waiting') {
-    const until = mission.wake_at && new Date(mission.wake_at).getTime() > now ? ` until ${clock(mission.wake_at, now)}` : '';
+    const until =
+      mission.wake_at && new Date(mission.wake_at).getTime() > now ? ` until ${clock(mission.wake_at, now)}` : '';
     return [`waits${mission.wait_reason ? `: ${mission.wait_reason}` : ''}${until}`, 'warn'];
   }
   if (mission.now) return [`at ${mission.now}`, 'info'];
@@ -47,7 +48,9 @@ export function missionItem(mission: MissionRow, now: number, glyphs: Glyphs): L
       `m${mission.id}`,
       stateSpan(word === 'retrying' ? 'retrying' : mission.state, glyphs, word),
       `${mission.done}/${mission.steps}`,
-      OPEN.has(mission.state) ? since(mission.started_at ?? mission.created_at, now) : between(mission.started_at ?? mission.created_at, mission.finished_at),
+      OPEN.has(mission.state)
+        ? since(mission.started_at ?? mission.created_at, now)
+        : between(mission.started_at ?? mission.created_at, mission.finished_at),
       clock(mission.finished_at ?? mission.created_at, now),
       mission.agent ?? mission.actor,
       mission.title,
@@ -104,7 +107,11 @@ export const missions: Page = {
       title: `Missions${ui.only ? ` ${glyphs.path} ${ui.only}` : ''}`,
       columns: MISSION_COLUMNS,
       items: rows.map((mission) => missionItem(mission, now, glyphs)),
-      empty: loaded ? (ui.only ? `none is ${ui.only}` : 'no mission yet: openclaw missions new host_report') : 'reading',
+      empty: loaded
+        ? ui.only
+          ? `none is ${ui.only}`
+          : 'no mission yet: openclaw missions new host_report'
+        : 'reading',
       note: all >= MISSION_LIMIT ? `the ${all} newest` : `${rows.length}`,
     });
   },

@@ -1,7 +1,7 @@
-import { rowsOfSection, sectionOf, type Trouble, type WorkerRow, type Work } from '../feed/rows.ts';
+import { rowsOfSection, sectionOf, type Trouble, type Work, type WorkerRow } from '../feed/rows.ts';
 import type { Place } from '../session/ui.ts';
-import { type Line, line } from '../view/frame.ts';
 import { clock, plural, since } from '../view/format.ts';
+import { type Line, line } from '../view/frame.ts';
 import type { PageInput } from './types.ts';
 
 export interface Need {
@@ -17,18 +17,39 @@ export function needs({ state, now, glyphs }: PageInput): Need[] {
   const workers = rowsOfSection<WorkerRow>(state, 'workers').filter((worker) => worker.state === 'live');
   const add = (sign: 'bad' | 'warn' | 'ask', what: string, text: string, open?: Place) =>
     found.push({
-      line: line([` ${glyphs.states[sign]} `, sign === 'bad' ? 'bad' : 'warn'], [`${what.padEnd(10)} `, sign === 'bad' ? 'bad' : 'warn'], text),
+      line: line(
+        [` ${glyphs.states[sign]} `, sign === 'bad' ? 'bad' : 'warn'],
+        [`${what.padEnd(10)} `, sign === 'bad' ? 'bad' : 'warn'],
+        text,
+      ),
       ...(open ? { open } : {}),
     });
-  if (work && workers.length === 0) add('bad', 'workers', 'none runs: nothing is worked on; openclaw up starts them', { page: 'workers' });
-  for (const worker of workers.filter((one) => one.silent_since)) add('bad', 'worker', `${worker.name} has been silent for ${since(worker.silent_since, now)}`, { page: 'workers' });
+  if (work && workers.length === 0)
+    add('bad', 'workers', 'none runs: nothing is worked on; openclaw up starts them', { page: 'workers' });
+  for (const worker of workers.filter((one) => one.silent_since))
+    add('bad', 'worker', `${worker.name} has been silent for ${since(worker.silent_since, now)}`, { page: 'workers' });
   for (const step of trouble?.unknown ?? [])
-    add('ask', `m${step.mission_id}`, `step ${step.name} (${step.task}) may or may not have happened: its worker died`, { page: 'mission', id: String(step.mission_id) });
+    add(
+      'ask',
+      `m${step.mission_id}`,
+      `step ${step.name} (${step.task}) may or may not have happened: its worker died`,
+      { page: 'mission', id: String(step.mission_id) },
+    );
   for (const mission of trouble?.failed ?? [])
-    add('bad', `m${mission.id}`, `failed ${clock(mission.finished_at, now)}: ${mission.title}${mission.error ? `: ${mission.error}` : ''}`, { page: 'mission', id: String(mission.id) });
+    add(
+      'bad',
+      `m${mission.id}`,
+      `failed ${clock(mission.finished_at, now)}: ${mission.title}${mission.error ? `: ${mission.error}` : ''}`,
+      { page: 'mission', id: String(mission.id) },
+    );
   const dead = (trouble?.groups ?? []).filter(({ error_class: kind }) => kind !== 'cancelled');
   for (const group of dead.slice(0, 5))
-    add('warn', group.task, `${plural(group.count, 'job')} failed${group.error_class ? ` (${group.error_class})` : ''}, last ${clock(group.last, now)}: ${group.error}`, { page: 'queue' });
+    add(
+      'warn',
+      group.task,
+      `${plural(group.count, 'job')} failed${group.error_class ? ` (${group.error_class})` : ''}, last ${clock(group.last, now)}: ${group.error}`,
+      { page: 'queue' },
+    );
   if (work?.jobs.oldest && now - new Date(work.jobs.oldest).getTime() > 60_000)
     add('warn', 'queue', `the oldest runnable job waits for ${since(work.jobs.oldest, now)}`, { page: 'queue' });
   return found;

@@ -1,8 +1,16 @@
-import { type Day, type EventRow, type MissionRow, rowsOfSection, sectionOf, type Trouble, type WorkerRow, type Work } from '../feed/rows.ts';
+import {
+  type Day,
+  type EventRow,
+  type MissionRow,
+  rowsOfSection,
+  sectionOf,
+  type Work,
+  type WorkerRow,
+} from '../feed/rows.ts';
 import { DAY, EVENTS, MISSIONS, RATE, TROUBLE } from '../feed/sections.ts';
-import { type Line, line, type Panel, type Rect, type Span } from '../view/frame.ts';
 import { blockChart } from '../view/chart.ts';
 import { bytes, count, plural, since } from '../view/format.ts';
+import { type Line, line, type Panel, type Rect, type Span } from '../view/frame.ts';
 import { columnsOf, rowsOf } from '../view/layout.ts';
 import { eventLine } from './events.ts';
 import { type ListItem, listPanel } from './list.ts';
@@ -14,7 +22,8 @@ const OPEN = new Set(['approved', 'running', 'waiting']);
 
 function chartPanel(id: string, area: Rect, { state, glyphs }: PageInput): Panel {
   const { ok, bad } = state.rate;
-  const perMinute = ok.slice(-60).reduce((sum, one) => sum + one, 0) + bad.slice(-60).reduce((sum, one) => sum + one, 0);
+  const perMinute =
+    ok.slice(-60).reduce((sum, one) => sum + one, 0) + bad.slice(-60).reduce((sum, one) => sum + one, 0);
   const series = [
     { title: 'ended', style: 'good' as const, values: ok },
     ...(bad.some((value) => value > 0) ? [{ title: 'failed', style: 'bad' as const, values: bad }] : []),
@@ -28,6 +37,7 @@ function chartPanel(id: string, area: Rect, { state, glyphs }: PageInput): Panel
     lines: blockChart(series, area.width - 2, area.height - 2, glyphs),
   };
 }
+
 export { chartPanel };
 
 function workLines(input: PageInput, columns: number): Line[] {
@@ -39,20 +49,43 @@ function workLines(input: PageInput, columns: number): Line[] {
   const { jobs } = work;
   const label = (text: string): Span => [` ${text.padEnd(9)}`, 'dim'];
   const lines: Line[] = [
-    line(label('jobs'), [count(jobs.running), 'info'], ' running  ', `${count(jobs.ready)} ready`, jobs.later > 0 ? `  ${count(jobs.later)} later` : ''),
+    line(
+      label('jobs'),
+      [count(jobs.running), 'info'],
+      ' running  ',
+      `${count(jobs.ready)} ready`,
+      jobs.later > 0 ? `  ${count(jobs.later)} later` : '',
+    ),
   ];
   if (jobs.retrying > 0 || jobs.dead > 0)
-    lines.push(line(label(''), jobs.retrying > 0 ? [`${count(jobs.retrying)} retrying  `, 'warn'] : '', jobs.dead > 0 ? [`${count(jobs.dead)} dead`, 'bad'] : ''));
+    lines.push(
+      line(
+        label(''),
+        jobs.retrying > 0 ? [`${count(jobs.retrying)} retrying  `, 'warn'] : '',
+        jobs.dead > 0 ? [`${count(jobs.dead)} dead`, 'bad'] : '',
+      ),
+    );
   if (jobs.oldest) lines.push(line(label('oldest'), [`waits for ${since(jobs.oldest, now)}`, 'warn']));
   if (day) {
     lines.push(
-      line(label('24 hours'), [`${count(day.jobs.succeeded)} ok`, 'good'], '  ', [`${count(day.jobs.failed)} failed`, day.jobs.failed > 0 ? 'bad' : 'dim']),
+      line(label('24 hours'), [`${count(day.jobs.succeeded)} ok`, 'good'], '  ', [
+        `${count(day.jobs.failed)} failed`,
+        day.jobs.failed > 0 ? 'bad' : 'dim',
+      ]),
     );
   }
   for (const worker of workers) {
     const silent: Span = worker.silent_since ? [` silent for ${since(worker.silent_since, now)}`, 'bad'] : '';
     const memory = columns >= 44 && worker.rss_bytes ? `  ${bytes(worker.rss_bytes)}` : '';
-    lines.push(line(label(worker.pool), [`${worker.busy}/${worker.concurrency}`, worker.busy > 0 ? 'info' : 'plain'], ' busy', [`  ${worker.host} ${worker.pid}${memory}`, 'dim'], silent));
+    lines.push(
+      line(
+        label(worker.pool),
+        [`${worker.busy}/${worker.concurrency}`, worker.busy > 0 ? 'info' : 'plain'],
+        ' busy',
+        [`  ${worker.host} ${worker.pid}${memory}`, 'dim'],
+        silent,
+      ),
+    );
   }
   if (workers.length === 0) lines.push(line(label('workers'), ['none: nothing is worked on', 'bad']));
   return lines.map((one) => ({ ...one, spans: one.spans.filter((part) => part !== '' && glyphs !== undefined) }));
@@ -62,9 +95,10 @@ function openMissions(input: PageInput): ListItem[] {
   const rows = rowsOfSection<MissionRow>(input.state, 'missions');
   const open = rows.filter(({ state }) => OPEN.has(state));
   const ended = rows.filter(({ state }) => !OPEN.has(state)).slice(0, 20);
-  return [...open.toSorted((a, b) => Number(b.state === 'running') - Number(a.state === 'running') || b.id - a.id), ...ended].map((mission) =>
-    missionItem(mission, input.now, input.glyphs),
-  );
+  return [
+    ...open.toSorted((a, b) => Number(b.state === 'running') - Number(a.state === 'running') || b.id - a.id),
+    ...ended,
+  ].map((mission) => missionItem(mission, input.now, input.glyphs));
 }
 
 export const overview: Page = {
@@ -79,8 +113,14 @@ export const overview: Page = {
     const wide = area.width >= 100;
     const troubles = needs(input);
     const trouble = Math.max(1, Math.min(troubles.length, Math.floor(area.height / 4)));
-    const [top, middle, bottom] = rowsOf(area, trouble + 2, { grow: 3, least: 8 }, { grow: 2, least: 5 }) as [Rect, Rect, Rect];
-    const [left, right] = wide ? columnsOf(middle, { grow: 3 }, { grow: 2 }) : columnsOf(middle, { grow: 3 }, { grow: 2, least: 10 });
+    const [top, middle, bottom] = rowsOf(area, trouble + 2, { grow: 3, least: 8 }, { grow: 2, least: 5 }) as [
+      Rect,
+      Rect,
+      Rect,
+    ];
+    const [left, right] = wide
+      ? columnsOf(middle, { grow: 3 }, { grow: 2 })
+      : columnsOf(middle, { grow: 3 }, { grow: 2, least: 10 });
     // One cursor for both lists: what needs somebody comes first.
     const missions = openMissions(input);
     const list = listPanel({ ...input, ui: { ...ui, filter: ui.filter } }, left!, {
@@ -105,12 +145,24 @@ export const overview: Page = {
           lines:
             troubles.length === 0
               ? [line([` ${glyphs.states.ok} `, 'good'], ['no failure in 24 hours, no question open', 'dim'])]
-              : troubles.slice(0, trouble).map((one, index) => (index === trouble - 1 && troubles.length > trouble ? line([` and ${plural(troubles.length - index, 'more', 'more')}`, 'dim']) : one.line)),
+              : troubles
+                  .slice(0, trouble)
+                  .map((one, index) =>
+                    index === trouble - 1 && troubles.length > trouble
+                      ? line([` and ${plural(troubles.length - index, 'more', 'more')}`, 'dim'])
+                      : one.line,
+                  ),
         },
         list.panel,
         { id: 'overview:work', ...work, title: 'Work', lines: workLines(input, work.width - 2) },
         ...(chart.height > 2 ? [chartPanel('overview:chart', chart, input)] : []),
-        { id: 'overview:events', ...bottom, title: 'Events', note: 'newest first', lines: events.slice(0, Math.max(0, bottom.height - 2)).map((event) => eventLine(event, now, glyphs)) },
+        {
+          id: 'overview:events',
+          ...bottom,
+          title: 'Events',
+          note: 'newest first',
+          lines: events.slice(0, Math.max(0, bottom.height - 2)).map((event) => eventLine(event, now, glyphs)),
+        },
       ],
     };
   },
@@ -128,4 +180,3 @@ function missionColumns(width: number) {
     { head: 'what now', grow: width < 60 ? 1 : 2, from: 60 },
   ];
 }
-

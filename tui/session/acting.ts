@@ -53,7 +53,9 @@ async function run({ act, rows, marked, actor, live, say, show, finished }: Acti
     const word = marked ? String(can.length) : can[0]!.target.target;
     const ids = can.map(({ target }) => target.target);
     const lines = [
-      marked ? `${act.label} ${plural(can.length, 'row')}: ${ids.slice(0, 8).join(' ')}${ids.length > 8 ? ' …' : ''}` : `${act.help} (${word})`,
+      marked
+        ? `${act.label} ${plural(can.length, 'row')}: ${ids.slice(0, 8).join(' ')}${ids.length > 8 ? ' …' : ''}`
+        : `${act.help} (${word})`,
       ...(cannot.length > 0 ? [`${plural(cannot.length, 'row')} of the marked cannot: ${cannot[0]}`] : []),
       ...(rows.length > BULK_LIMIT ? [`only the first ${BULK_LIMIT} of ${rows.length} are taken at once`] : []),
       '',
@@ -103,6 +105,10 @@ async function actAll({ act, can, actor, say, text }: All): Promise<void> {
     if (result.ok) done.push(result.text.split('\n')[0]!);
     else failed.push(result.text.split('\n')[0]!);
   }
-  if (failed.length === 0) return say(done.length === 1 ? done[0]! : `${act.label}: ${plural(done.length, 'row')} done`, 'good');
-  say(`${done.length > 0 ? `${plural(done.length, 'row')} done, ` : ''}${failed.length > 1 ? `${failed.length} not: ` : ''}${failed[0]}`, 'bad');
+  if (failed.length === 0)
+    return say(done.length === 1 ? done[0]! : `${act.label}: ${plural(done.length, 'row')} done`, 'good');
+  say(
+    `${done.length > 0 ? `${plural(done.length, 'row')} done, ` : ''}${failed.length > 1 ? `${failed.length} not: ` : ''}${failed[0]}`,
+    'bad',
+  );
 }

@@ -18,7 +18,11 @@ export interface Actor {
   load: () => Promise<void>;
   /** Why this person may not do it, as a sentence. */
   refuses: (action: string) => string | undefined;
-  perform: (action: string, args: readonly string[], options?: Readonly<Record<string, string | boolean>>) => Promise<{ ok: boolean; text: string }>;
+  perform: (
+    action: string,
+    args: readonly string[],
+    options?: Readonly<Record<string, string | boolean>>,
+  ) => Promise<{ ok: boolean; text: string }>;
   /** The states that these ids have now. */
   statesOf: (ids: readonly string[]) => Promise<ReadonlyMap<string, string>>;
 }

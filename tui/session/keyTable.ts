@@ -39,10 +39,33 @@ export interface KeyEntry {
 /** The one table of keys: the router, the footer, the help and the guide come from it. */
 export const KEYS: readonly KeyEntry[] = [
   { keys: ['enter'], group: 'List', label: 'open', help: 'open what the cursor is on', run: (hands) => hands.open() },
-  { keys: ['/'], group: 'List', label: 'filter', help: 'filter the list by words; !word leaves out', run: (hands) => hands.filter() },
-  { keys: ['s'], group: 'List', label: 'state', help: 'only one state of the list, the next at each press', run: (hands) => hands.only() },
-  { keys: [':'], group: 'Go', label: 'go', help: 'go to a page or an id, or do any verb of the command line', run: (hands) => hands.palette() },
-  { keys: ['escape', 'backspace', 'left', 'h'], group: 'Go', help: 'back: clear the filter, the marks, or leave the page', run: (hands) => hands.back() },
+  {
+    keys: ['/'],
+    group: 'List',
+    label: 'filter',
+    help: 'filter the list by words; !word leaves out',
+    run: (hands) => hands.filter(),
+  },
+  {
+    keys: ['s'],
+    group: 'List',
+    label: 'state',
+    help: 'only one state of the list, the next at each press',
+    run: (hands) => hands.only(),
+  },
+  {
+    keys: [':'],
+    group: 'Go',
+    label: 'go',
+    help: 'go to a page or an id, or do any verb of the command line',
+    run: (hands) => hands.palette(),
+  },
+  {
+    keys: ['escape', 'backspace', 'left', 'h'],
+    group: 'Go',
+    help: 'back: clear the filter, the marks, or leave the page',
+    run: (hands) => hands.back(),
+  },
   { keys: ['tab', 'right', 'l'], group: 'Go', help: 'the next page', run: (hands) => hands.step(1) },
   { keys: ['shift-tab'], group: 'Go', help: 'the page before', run: (hands) => hands.step(-1) },
   { keys: ['j', 'down', 'ctrl-n'], group: 'List', help: 'down', run: (hands) => hands.move(1) },
@@ -58,11 +81,22 @@ export const KEYS: readonly KeyEntry[] = [
   { keys: ['y'], group: 'List', help: 'copy the id (for a step: the trace) by OSC 52', run: (hands) => hands.copy() },
   { keys: ['p'], group: 'Screen', help: 'freeze what is shown, and go on', run: (hands) => hands.freeze() },
   { keys: ['R'], group: 'Screen', help: 'try a lost link now', run: (hands) => hands.retryLink() },
-  { keys: ['m'], group: 'Screen', help: 'mouse on or off (off: the terminal selects text)', run: (hands) => hands.mouse() },
+  {
+    keys: ['m'],
+    group: 'Screen',
+    help: 'mouse on or off (off: the terminal selects text)',
+    run: (hands) => hands.mouse(),
+  },
   { keys: ['t'], group: 'Screen', help: 'the next theme: dark, light, mono', run: (hands) => hands.theme() },
   { keys: ['ctrl-l'], group: 'Screen', help: 'draw everything anew', run: (hands) => hands.redraw() },
   { keys: ['?'], group: 'Screen', label: 'help', help: 'these keys', run: (hands) => hands.help() },
-  { keys: ['q', 'ctrl-c'], group: 'Screen', label: 'quit', help: 'leave; the system goes on running', run: (hands) => hands.quit() },
+  {
+    keys: ['q', 'ctrl-c'],
+    group: 'Screen',
+    label: 'quit',
+    help: 'leave; the system goes on running',
+    run: (hands) => hands.quit(),
+  },
 ];
 
 /** Number keys are those of the pages. */
@@ -78,12 +112,15 @@ export const shownKey = (key: string): string => SHOWN[key] ?? key;
 
 /** Keys with what they do, in groups: for the help and the guide. */
 export function keyHelp(page?: Page): { group: string; rows: [keys: string, help: string][] }[] {
-  const rows = (entries: readonly KeyEntry[]): [string, string][] => entries.map(({ keys, help }) => [keys.map(shownKey).join(' '), help]);
+  const rows = (entries: readonly KeyEntry[]): [string, string][] =>
+    entries.map(({ keys, help }) => [keys.map(shownKey).join(' '), help]);
   const acts = (list: readonly Act[]): [string, string][] => list.map(({ key, help }) => [key, help]);
   const pages = page ? [page] : PAGES.filter(({ acts: list }) => list.length > 0);
   const entriesOf = (group: KeyEntry['group']) => KEYS.filter((entry) => entry.group === group);
   return [
-    ...pages.filter(({ acts: list }) => list.length > 0).map(({ title, acts: list }) => ({ group: `Act (${title})`, rows: acts(list) })),
+    ...pages
+      .filter(({ acts: list }) => list.length > 0)
+      .map(({ title, acts: list }) => ({ group: `Act (${title})`, rows: acts(list) })),
     { group: 'List', rows: rows(entriesOf('List')) },
     { group: 'Go', rows: rows([...PAGE_KEYS, ...entriesOf('Go')]) },
     { group: 'Screen', rows: rows(entriesOf('Screen')) },

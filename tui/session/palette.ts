@@ -13,7 +13,13 @@ export type Command =
   | { readonly kind: 'go'; readonly place: Place }
   | { readonly kind: 'theme'; readonly theme: ThemeName }
   | { readonly kind: 'key'; readonly entry: KeyEntry }
-  | { readonly kind: 'verb'; readonly action: string; readonly args: readonly string[]; readonly options: Readonly<Record<string, string | boolean>>; readonly text: string };
+  | {
+      readonly kind: 'verb';
+      readonly action: string;
+      readonly args: readonly string[];
+      readonly options: Readonly<Record<string, string | boolean>>;
+      readonly text: string;
+    };
 
 const WORDS: Record<string, string> = { quit: 'q', q: 'q', help: '?', freeze: 'p', mouse: 'm', redraw: 'ctrl-l' };
 
@@ -27,7 +33,10 @@ export function complete(text: string, table: readonly ActionFacts[], state: Sta
     'quit',
   ];
   const starts = all.filter((one) => one.startsWith(typed) && one !== typed.trimEnd());
-  const holds = typed.length > 1 ? all.filter((one) => !starts.includes(one) && one.includes(typed.trimEnd()) && one !== typed.trimEnd()) : [];
+  const holds =
+    typed.length > 1
+      ? all.filter((one) => !starts.includes(one) && one.includes(typed.trimEnd()) && one !== typed.trimEnd())
+      : [];
   return [...starts, ...holds];
 }
 
@@ -44,7 +53,10 @@ export function parseCommand(line: string, table: readonly ActionFacts[], state:
     if (key) return { kind: 'key', entry: key };
   }
   const page = PAGES.find(({ title, key }) => key !== undefined && title === words.join(' '));
-  if (page) return isThere(page, state) ? { kind: 'go', place: { page: page.name } } : { kind: 'error', message: `${page.title} comes with a part that is not installed yet` };
+  if (page)
+    return isThere(page, state)
+      ? { kind: 'go', place: { page: page.name } }
+      : { kind: 'error', message: `${page.title} comes with a part that is not installed yet` };
   if (first === 'theme') {
     const theme = THEME_NAMES.find((name) => name === second);
     return theme ? { kind: 'theme', theme } : { kind: 'error', message: `theme is one of ${THEME_NAMES.join(', ')}` };
@@ -53,7 +65,10 @@ export function parseCommand(line: string, table: readonly ActionFacts[], state:
   if (!action) {
     if (table.length === 0) return { kind: 'error', message: 'the verbs are being read; try again in a moment' };
     const near = complete(line, table, state)[0];
-    return { kind: 'error', message: `there is no page and no verb "${line.trim()}"${near ? `; did you mean ${near}?` : ''}` };
+    return {
+      kind: 'error',
+      message: `there is no page and no verb "${line.trim()}"${near ? `; did you mean ${near}?` : ''}`,
+    };
   }
   return parseVerb(action, words.slice(action.name.split(' ').length), line.trim());
 }
@@ -68,16 +83,24 @@ function parseVerb(action: ActionFacts, words: string[], text: string): Command 
   try {
     const { values, positionals } = parseArgs({ args: words, options, allowPositionals: true, strict: true });
     const missing = action.args.find(({ optional }, index) => !optional && positionals[index] === undefined);
-    if (missing) return { kind: 'error', message: `${action.name} needs ${action.args.map(({ name, optional }) => (optional ? `[${name}]` : `<${name}>`)).join(' ')}` };
-    if (positionals.length > action.args.length) return { kind: 'error', message: `${action.name} takes ${action.args.length} arguments` };
-    const given = Object.fromEntries(Object.entries(values).map(([key, value]) => [camel(key), value as string | boolean]));
+    if (missing)
+      return {
+        kind: 'error',
+        message: `${action.name} needs ${action.args.map(({ name, optional }) => (optional ? `[${name}]` : `<${name}>`)).join(' ')}`,
+      };
+    if (positionals.length > action.args.length)
+      return { kind: 'error', message: `${action.name} takes ${action.args.length} arguments` };
+    const given = Object.fromEntries(
+      Object.entries(values).map(([key, value]) => [camel(key), value as string | boolean]),
+    );
     return { kind: 'verb', action: action.name, args: positionals, options: given, text };
   } catch (error) {
     return { kind: 'error', message: (error as Error).message.split('. ')[0]! };
   }
 }
 
-export const camel = (name: string): string => name.replace(/-([a-z])/g, (_all, letter: string) => letter.toUpperCase());
+export const camel = (name: string): string =>
+  name.replace(/-([a-z])/g, (_all, letter: string) => letter.toUpperCase());
 
 /** Words as a shell splits them, with quotes; undefined when one is not closed. */
 function split(line: string): string[] | undefined {

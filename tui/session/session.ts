@@ -9,8 +9,8 @@ import type { Port } from '../terminal/port.ts';
 import { ASCII, UNICODE } from '../view/glyphs.ts';
 import { clean } from '../view/text.ts';
 import { THEME_NAMES, THEMES, type ThemeName } from '../view/theme.ts';
-import type { Actor } from './actor.ts';
 import { startAct } from './acting.ts';
+import type { Actor } from './actor.ts';
 import { type Hands, KEYS, PAGE_KEYS } from './keyTable.ts';
 import { complete, parseCommand } from './palette.ts';
 import { isThere, LEAST, type Overlay, type Prompt, type Shell, shell } from './shell.ts';
@@ -47,7 +47,18 @@ const IDLE_FRAME_MS = 5000;
 
 /** One viewer: its place, its cursor, its terminal. Everything that it shows comes from the shared feed. */
 export function openSession(options: SessionOptions): Session {
-  const { feed, port, plan, actor, name, onEnd, now = Date.now, fps = 4, resizeMs = 80, idleMs = 30 * 60_000 } = options;
+  const {
+    feed,
+    port,
+    plan,
+    actor,
+    name,
+    onEnd,
+    now = Date.now,
+    fps = 4,
+    resizeMs = 80,
+    idleMs = 30 * 60_000,
+  } = options;
   const glyphs = options.ascii || !plan.unicode ? ASCII : UNICODE;
   let theme: ThemeName = options.theme ?? (plan.colours ? 'dark' : 'mono');
   const painter = createPainter(port.write, port, { ...plan, charts: plan.charts && glyphs.unicode });
@@ -146,7 +157,7 @@ export function openSession(options: SessionOptions): Session {
     draw();
   }
 
-  function goTo(next: Place, remember = true): void {
+  function goTo(next: Place, remember = true) {
     if (!pageNamed(next.page)) return say(`there is no page "${next.page}"`, 'warn');
     if (placeKey(next) === placeKey(place)) return;
     if (remember) trail.push(place);
@@ -165,7 +176,8 @@ export function openSession(options: SessionOptions): Session {
   const hands: Hands = {
     go: (target) => {
       const found = pageNamed(target);
-      if (found && !isThere(found, feed.state())) say(`${found.title} comes with a part that is not installed yet`, 'warn');
+      if (found && !isThere(found, feed.state()))
+        say(`${found.title} comes with a part that is not installed yet`, 'warn');
       else goTo({ page: target });
     },
     step: (pages) => {
@@ -243,7 +255,12 @@ export function openSession(options: SessionOptions): Session {
     mouse: () => {
       mouse = !mouse;
       port.write(mouse ? '\x1b[?1000h\x1b[?1006h' : '\x1b[?1000l\x1b[?1006l');
-      say(mouse ? 'mouse on: the wheel moves, a press chooses, a second one opens' : 'mouse off: the terminal selects text', 'info');
+      say(
+        mouse
+          ? 'mouse on: the wheel moves, a press chooses, a second one opens'
+          : 'mouse off: the terminal selects text',
+        'info',
+      );
     },
     theme: () => {
       theme = THEME_NAMES[(THEME_NAMES.indexOf(theme) + 1) % THEME_NAMES.length]!;
@@ -274,7 +291,7 @@ export function openSession(options: SessionOptions): Session {
     });
   }
 
-  function command(text: string): void {
+  function command(text: string) {
     const parsed = parseCommand(text, actor.table(), feed.state());
     if (parsed.kind === 'none') return;
     if (parsed.kind === 'error') return say(parsed.message, 'warn');
@@ -287,7 +304,12 @@ export function openSession(options: SessionOptions): Session {
     void runVerb(parsed.action, parsed.args, parsed.options, parsed.text);
   }
 
-  async function runVerb(action: string, args: readonly string[], given: Readonly<Record<string, string | boolean>>, text: string): Promise<void> {
+  async function runVerb(
+    action: string,
+    args: readonly string[],
+    given: Readonly<Record<string, string | boolean>>,
+    text: string,
+  ): Promise<void> {
     const run = async () => {
       say(`${text} …`, 'info');
       const result = await actor.perform(action, args, given);
@@ -302,14 +324,25 @@ export function openSession(options: SessionOptions): Session {
     if (!feed.state().postgres.up) return say('Postgres is away: nothing can be done now', 'bad');
     if (actor.table().find((one) => one.name === action)?.danger !== 'confirm') return run();
     const word = args[0] ?? action.split(' ').at(-1)!;
-    overlay = { kind: 'confirm', title: action, lines: [`${text}: this is hard to reverse.`, `Type ${word} and press enter.`], word, typed: '', done: () => void run() };
+    overlay = {
+      kind: 'confirm',
+      title: action,
+      lines: [`${text}: this is hard to reverse.`, `Type ${word} and press enter.`],
+      word,
+      typed: '',
+      done: () => void run(),
+    };
     draw();
   }
 
   function inPrompt(key: { name: string; text: string }): void {
     const now_ = prompt!;
     const set = (text: string) => {
-      prompt = { ...now_, text, suggestions: now_.kind === 'palette' ? complete(text, actor.table(), feed.state()) : [] };
+      prompt = {
+        ...now_,
+        text,
+        suggestions: now_.kind === 'palette' ? complete(text, actor.table(), feed.state()) : [],
+      };
       if (now_.kind === 'filter') Object.assign(ui(), { filter: text, selected: undefined, index: 0 });
     };
     if (key.name === 'escape' || key.name === 'ctrl-c') {
@@ -327,7 +360,7 @@ export function openSession(options: SessionOptions): Session {
     else if (key.text !== '') set((now_.text + key.text).slice(0, 500));
   }
 
-  function inOverlay(key: { name: string; text: string }): void {
+  function inOverlay(key: { name: string; text: string }) {
     const over = overlay!;
     if (over.kind === 'help' || over.kind === 'text') {
       const by = { j: 1, down: 1, k: -1, up: -1, pagedown: 10, pageup: -10, space: 10 }[key.name];
@@ -339,7 +372,8 @@ export function openSession(options: SessionOptions): Session {
     if (key.name === 'escape' || key.name === 'ctrl-c') overlay = undefined;
     else if (key.name === 'backspace') overlay = { ...over, typed: [...over.typed].slice(0, -1).join('') };
     else if (key.name === 'enter') {
-      if (over.kind === 'confirm' && over.typed.trim() !== over.word) return say(`that is not "${over.word}": nothing happened`, 'warn');
+      if (over.kind === 'confirm' && over.typed.trim() !== over.word)
+        return say(`that is not "${over.word}": nothing happened`, 'warn');
       overlay = undefined;
       over.done?.(over.typed.trim());
     } else if (key.text !== '') overlay = { ...over, typed: (over.typed + key.text).slice(0, 500) };
@@ -372,7 +406,7 @@ export function openSession(options: SessionOptions): Session {
     draw();
   }
 
-  function onMouse({ what, y }: Extract<Input, { kind: 'mouse' }>): void {
+  function onMouse({ what, y }: Extract<Input, { kind: 'mouse' }>) {
     if (overlay || prompt) return;
     if (what !== 'press') return hands.move(what === 'up' ? -3 : 3);
     const list = view()?.listAt;

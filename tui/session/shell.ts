@@ -1,9 +1,9 @@
-import { sectionOf, type Day, type WorkerRow, rowsOfSection, type Work } from '../feed/rows.ts';
+import { type Day, rowsOfSection, sectionOf, type Work, type WorkerRow } from '../feed/rows.ts';
 import type { State } from '../feed/state.ts';
 import { PAGES } from '../pages/index.ts';
 import type { Page, PageView } from '../pages/types.ts';
-import { type Frame, type Line, line, type Panel, type Rect, type Span } from '../view/frame.ts';
 import { clock, count, dollars, since } from '../view/format.ts';
+import { type Frame, type Line, line, type Panel, type Rect, type Span } from '../view/frame.ts';
 import type { Glyphs } from '../view/glyphs.ts';
 import { clean, width } from '../view/text.ts';
 import { KEYS, keyHelp, shownKey } from './keyTable.ts';
@@ -14,7 +14,13 @@ export const LEAST = { columns: 60, rows: 16 };
 export type Overlay =
   | { readonly kind: 'help'; readonly scroll: number }
   | { readonly kind: 'text'; readonly title: string; readonly lines: readonly string[]; readonly scroll: number }
-  | { readonly kind: 'confirm'; readonly title: string; readonly lines: readonly string[]; readonly word: string; readonly typed: string }
+  | {
+      readonly kind: 'confirm';
+      readonly title: string;
+      readonly lines: readonly string[];
+      readonly word: string;
+      readonly typed: string;
+    }
   | { readonly kind: 'ask'; readonly title: string; readonly lines: readonly string[]; readonly typed: string };
 
 export interface Prompt {
@@ -59,7 +65,16 @@ export function shell(input: ShellInput): Shell {
   const panels: Panel[] = [
     { id: 'header', x: 0, y: 0, width: columns, height: 1, lines: [header(input)] },
     { id: 'tabs', x: 0, y: 1, width: columns, height: 1, lines: [tabs(input)] },
-    ...banners.map((lines, index): Panel => ({ id: `banner:${index}`, x: 0, y: 2 + index, width: columns, height: 1, lines: [lines] })),
+    ...banners.map(
+      (lines, index): Panel => ({
+        id: `banner:${index}`,
+        x: 0,
+        y: 2 + index,
+        width: columns,
+        height: 1,
+        lines: [lines],
+      }),
+    ),
     ...view.panels.map((panel) => (lost ? dimmed(panel) : panel)),
     { id: 'footer', x: 0, y: rows - 1, width: columns, height: 1, lines: [footer(input)] },
     ...overlayPanels(input, area),
@@ -68,7 +83,11 @@ export function shell(input: ShellInput): Shell {
 }
 
 function tooSmall(columns: number, rows: number): Frame {
-  const text = [`${columns}x${rows} is too small`, `${LEAST.columns}x${LEAST.rows} is the least`, 'keys are off, Ctrl-C leaves'];
+  const text = [
+    `${columns}x${rows} is too small`,
+    `${LEAST.columns}x${LEAST.rows} is the least`,
+    'keys are off, Ctrl-C leaves',
+  ];
   const top = Math.max(0, Math.floor((rows - text.length) / 2));
   const lines = Array.from({ length: rows }, (_, row): Line => {
     const one = text[row - top] ?? '';
@@ -92,9 +111,12 @@ function header({ state, name, who, role, glyphs, columns }: ShellInput): Line {
     const open = work.missions.approved + work.missions.running + work.missions.waiting;
     parts.push([`${count(open)} open`, work.missions.running > 0 ? ` (${count(work.missions.running)} running)` : '']);
     parts.push([`${count(work.jobs.ready + work.jobs.running + work.jobs.retrying)} jobs`]);
-    parts.push([[`${count(workers.length)} ${workers.length === 1 ? 'pool' : 'pools'}`, workers.length === 0 ? 'alarm' : 'bar']]);
+    parts.push([
+      [`${count(workers.length)} ${workers.length === 1 ? 'pool' : 'pools'}`, workers.length === 0 ? 'alarm' : 'bar'],
+    ]);
   }
-  if (day && (day.jobs.failed > 0 || day.missions.failed > 0)) parts.push([[`${count(day.jobs.failed)} failed today`, 'bar']]);
+  if (day && (day.jobs.failed > 0 || day.missions.failed > 0))
+    parts.push([[`${count(day.jobs.failed)} failed today`, 'bar']]);
   if (day && Number(day.cost_usd) > 0) parts.push([`${dollars(day.cost_usd)} today`]);
   const status = !state.postgres.up ? (state.at === 0 ? 'connecting' : 'link lost') : `${glyphs.states.running} live`;
   const right = `${who}${role === 'viewer' ? ' (looks only)' : ''}  ${status} `;
@@ -118,8 +140,13 @@ function tabs({ place, page, glyphs, columns, state }: ShellInput): Line {
   for (const one of shown) {
     const current = one.name === here;
     const title = long || current ? one.title : one.title.slice(0, columns < 100 ? 4 : 6);
-    spans.push([` ${one.key}`, current ? 'accent' : 'dim'], [` ${title} `, current ? 'accent' : 'dim'], current && place.id !== undefined ? [`${glyphs.path} ${page.title} ${place.id} `, 'accent'] : ' ');
-    if (current && page.key === undefined && place.id === undefined) spans.push([`${glyphs.path} ${page.title} `, 'accent']);
+    spans.push(
+      [` ${one.key}`, current ? 'accent' : 'dim'],
+      [` ${title} `, current ? 'accent' : 'dim'],
+      current && place.id !== undefined ? [`${glyphs.path} ${page.title} ${place.id} `, 'accent'] : ' ',
+    );
+    if (current && page.key === undefined && place.id === undefined)
+      spans.push([`${glyphs.path} ${page.title} `, 'accent']);
   }
   if (!shown.some((one) => one.name === here)) spans.push([`${glyphs.path} ${page.title} `, 'accent']);
   return { spans };
@@ -138,13 +165,19 @@ function linkBanners({ state, now, glyphs }: ShellInput): Line[] {
     const retry = postgres.retryAt ? Math.ceil((postgres.retryAt - now) / 1000) : 0;
     const last = state.at > 0 ? ` ${glyphs.dot} what you see is from ${clock(state.at, now)}, acts are off` : '';
     found.push({
-      spans: [` ${glyphs.states.bad} Postgres does not answer for ${since(postgres.since, now)}`, ` ${glyphs.dot} next try ${retry > 0 ? `in ${retry} s` : 'now'}, R tries at once${last}`, postgres.error ? ` ${glyphs.dot} ${postgres.error}` : ''],
+      spans: [
+        ` ${glyphs.states.bad} Postgres does not answer for ${since(postgres.since, now)}`,
+        ` ${glyphs.dot} next try ${retry > 0 ? `in ${retry} s` : 'now'}, R tries at once${last}`,
+        postgres.error ? ` ${glyphs.dot} ${postgres.error}` : '',
+      ],
       fill: 'alarm',
     });
   }
   if (!redis.up) {
     found.push({
-      spans: [` ${glyphs.states.warn} Redis does not answer for ${since(redis.since, now)}: everything goes on, only slower to notice ${glyphs.dot} it is tried each second`],
+      spans: [
+        ` ${glyphs.states.warn} Redis does not answer for ${since(redis.since, now)}: everything goes on, only slower to notice ${glyphs.dot} it is tried each second`,
+      ],
       fill: 'warn',
     });
   }
@@ -152,15 +185,27 @@ function linkBanners({ state, now, glyphs }: ShellInput): Line[] {
 }
 
 function frozenBanner({ frozenAt, now, glyphs }: ShellInput): Line {
-  return { spans: [` ${glyphs.states.paused} frozen at ${clock(frozenAt!, now)} ${glyphs.dot} p goes on`], fill: 'mark' };
+  return {
+    spans: [` ${glyphs.states.paused} frozen at ${clock(frozenAt!, now)} ${glyphs.dot} p goes on`],
+    fill: 'mark',
+  };
 }
 
 function footer(input: ShellInput): Line {
   const { prompt, flash, page, glyphs, columns, ui } = input;
-  if (prompt) return { spans: [[` ${prompt.kind === 'filter' ? '/' : ':'}${prompt.text}`, 'bold'], ['▏', 'accent'], [prompt.suggestions.length > 0 ? `  ${prompt.suggestions.slice(0, 8).join('  ')}` : '', 'dim']] };
+  if (prompt)
+    return {
+      spans: [
+        [` ${prompt.kind === 'filter' ? '/' : ':'}${prompt.text}`, 'bold'],
+        ['▏', 'accent'],
+        [prompt.suggestions.length > 0 ? `  ${prompt.suggestions.slice(0, 8).join('  ')}` : '', 'dim'],
+      ],
+    };
   if (flash) return { spans: [[` ${flash.text}`, flash.style]] };
   const items: [string, string][] = [
-    ...(page.acts.length > 0 && input.role === 'operator' ? page.acts.map(({ key, label }): [string, string] => [key, label]) : []),
+    ...(page.acts.length > 0 && input.role === 'operator'
+      ? page.acts.map(({ key, label }): [string, string] => [key, label])
+      : []),
     ...KEYS.filter(({ label }) => label && label !== 'help' && label !== 'quit')
       .filter(({ label }) => label !== 'state' || page.filters)
       .map(({ keys, label }): [string, string] => [shownKey(keys[0]!), label!]),
@@ -171,7 +216,9 @@ function footer(input: ShellInput): Line {
   ];
   const widthOf = ([key, label]: [string, string]) => key.length + label.length + 4;
   let room = columns - end.reduce((sum, one) => sum + widthOf(one), 0);
-  const status = [ui.marked.size > 0 && `${ui.marked.size} marked`, ui.filter && `filter: ${ui.filter}`].filter(Boolean).join(` ${glyphs.dot} `);
+  const status = [ui.marked.size > 0 && `${ui.marked.size} marked`, ui.filter && `filter: ${ui.filter}`]
+    .filter(Boolean)
+    .join(` ${glyphs.dot} `);
   room -= status === '' ? 0 : width(clean(status)) + 3;
   const spans: Span[] = status === '' ? [] : [[` ${status} `, 'mark'], '  '];
   // What matters most comes first; q and ? are always there.
@@ -193,13 +240,37 @@ function overlayPanels(input: ShellInput, area: Rect): Panel[] {
       ...keys.map(([key, help]) => line([`   ${key.padEnd(20)} `, 'bold'], help)),
       line(),
     ]);
-    return [boxed('over:help', 'Keys', lines.slice(overlay.scroll), area, Math.min(columns - 4, 96), lines.length > area.height - 2 ? 'j k scroll, any other key closes' : 'any key closes')];
+    return [
+      boxed(
+        'over:help',
+        'Keys',
+        lines.slice(overlay.scroll),
+        area,
+        Math.min(columns - 4, 96),
+        lines.length > area.height - 2 ? 'j k scroll, any other key closes' : 'any key closes',
+      ),
+    ];
   }
   if (overlay.kind === 'text') {
     const lines = overlay.lines.map((text) => line(` ${text}`));
-    return [boxed('over:text', overlay.title, lines.slice(overlay.scroll), area, columns - 4, lines.length > area.height - 2 ? 'j k scroll, esc closes' : 'esc closes')];
+    return [
+      boxed(
+        'over:text',
+        overlay.title,
+        lines.slice(overlay.scroll),
+        area,
+        columns - 4,
+        lines.length > area.height - 2 ? 'j k scroll, esc closes' : 'esc closes',
+      ),
+    ];
   }
-  const lines = [line(), ...overlay.lines.map((text) => line(`  ${text}`)), line(), line(['  > ', 'accent'], overlay.typed, ['▏', 'accent']), line()];
+  const lines = [
+    line(),
+    ...overlay.lines.map((text) => line(`  ${text}`)),
+    line(),
+    line(['  > ', 'accent'], overlay.typed, ['▏', 'accent']),
+    line(),
+  ];
   const height = Math.min(rows - 4, lines.length + 2);
   const columnsWide = Math.min(columns - 4, Math.max(50, ...overlay.lines.map((text) => width(clean(text)) + 6)));
   return [
@@ -219,5 +290,15 @@ function overlayPanels(input: ShellInput, area: Rect): Panel[] {
 
 function boxed(id: string, title: string, lines: readonly Line[], area: Rect, wide: number, note: string): Panel {
   const height = Math.min(area.height, lines.length + 2);
-  return { id, x: Math.floor((area.width - wide) / 2), y: area.y + Math.floor((area.height - height) / 2), width: wide, height, title, note, tone: 'accent', lines };
+  return {
+    id,
+    x: Math.floor((area.width - wide) / 2),
+    y: area.y + Math.floor((area.height - height) / 2),
+    width: wide,
+    height,
+    title,
+    note,
+    tone: 'accent',
+    lines,
+  };
 }

@@ -27,7 +27,10 @@ export function decodeKeys(listener: (input: Input) => void): (chunk: Buffer) =>
     } else if (paste !== undefined) paste = (paste + (key.sequence ?? text ?? '')).slice(0, PASTE_LIMIT);
     else listener({ kind: 'key', name: nameOf(text, key), text: printable(text, key) });
   });
-  emitKeypressEvents(source as NodeJS.ReadableStream & EventEmitter, { escapeCodeTimeout: ESCAPE_MS } as unknown as Interface);
+  emitKeypressEvents(
+    source as NodeJS.ReadableStream & EventEmitter,
+    { escapeCodeTimeout: ESCAPE_MS } as unknown as Interface,
+  );
   return (chunk) => {
     const text = decoder.write(chunk).replace(MOUSE, (_all, button: string, x: string, y: string, end: string) => {
       const code = Number(button);

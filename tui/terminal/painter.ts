@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
-import { PassThrough, type Writable } from 'node:stream';
+import { PassThrough } from 'node:stream';
 import blessed from 'blessed';
 import contribLine from 'blessed-contrib/lib/widget/charts/line.js';
-import { type Frame, inside, type Panel, panelRows, type Piece, type Series } from '../view/frame.ts';
+import { type Frame, inside, type Panel, type Piece, panelRows, type Series } from '../view/frame.ts';
 import type { Glyphs } from '../view/glyphs.ts';
 import type { Theme } from '../view/theme.ts';
 import type { TerminalPlan } from './plan.ts';
@@ -38,11 +38,16 @@ const CHART_COLOURS = { good: 'green', bad: 'red', info: 'cyan' } as const;
 process.env.NCURSES_NO_UTF8_ACS = '1';
 process.env.NCURSES_UNICODE = '1';
 
-export function createPainter(write: (text: string) => void, size: { columns: number; rows: number }, plan: TerminalPlan): Painter {
+export function createPainter(
+  write: (text: string) => void,
+  size: { columns: number; rows: number },
+  plan: TerminalPlan,
+): Painter {
   const output = Object.assign(new EventEmitter(), {
     columns: size.columns,
     rows: size.rows,
     isTTY: true,
+    writable: true,
     write: (text: string) => {
       write(text);
       return true;
@@ -52,13 +57,20 @@ export function createPainter(write: (text: string) => void, size: { columns: nu
   delete process.env.TMUX;
   const program = blessed.program({
     input: new PassThrough(),
-    output: output as unknown as Writable,
+    output: output as unknown as NodeJS.WriteStream,
     terminal: plan.terminal,
     // Given, and not guessed from the locale of this process: an SSH viewer has another one.
     ...({ forceUnicode: true } as object),
   });
   if (tmux !== undefined) process.env.TMUX = tmux;
-  const screen = blessed.screen({ program, smartCSR: false, fullUnicode: true, warnings: false, autoPadding: false, forceUnicode: true });
+  const screen = blessed.screen({
+    program,
+    smartCSR: false,
+    fullUnicode: true,
+    warnings: false,
+    autoPadding: false,
+    forceUnicode: true,
+  });
   const drawn = new Map<string, Drawn>();
 
   const forget = (id: string, was: Drawn) => {
@@ -80,7 +92,16 @@ export function createPainter(write: (text: string) => void, size: { columns: nu
       changed = true;
     }
     if (!was) {
-      const box = blessed.box({ left: panel.x, top: panel.y, width: panel.width, height: panel.height, tags: false, wrap: false });
+      const box = blessed.box({
+        // Named, because a process of many viewers has many screens.
+        screen,
+        left: panel.x,
+        top: panel.y,
+        width: panel.width,
+        height: panel.height,
+        tags: false,
+        wrap: false,
+      });
       screen.append(box);
       was = { box, place, content: '' };
       drawn.set(panel.id, was);
@@ -105,6 +126,7 @@ export function createPainter(write: (text: string) => void, size: { columns: nu
     if (!was.chart) {
       // Not with `parent`: the canvas is made at the attachment, and would not be there yet. An empty label would be drawn as "null".
       const widget = contribLine({
+        screen,
         left: area.x,
         top: area.y,
         width: area.width,

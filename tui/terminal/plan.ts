@@ -10,7 +10,8 @@ export interface TerminalPlan {
   readonly charts: boolean;
 }
 
-const COLOUR = /^(xterm|screen|tmux|rxvt|alacritty|foot|kitty|ghostty|wezterm|konsole|gnome|vte|st|iterm|putty|mintty|contour|mosh)/;
+const COLOUR =
+  /^(xterm|screen|tmux|rxvt|alacritty|foot|kitty|ghostty|wezterm|konsole|gnome|vte|st|iterm|putty|mintty|contour|mosh)/;
 
 /** @returns a reason instead where nothing can be drawn. */
 export function planTerminal(environment: Readonly<Record<string, string | undefined>>): TerminalPlan | string {
@@ -22,5 +23,10 @@ export function planTerminal(environment: Readonly<Record<string, string | undef
   if (term === 'linux') return { terminal: 'linux', colours, unicode, charts: false };
   if (/^(vt\d|ansi$)/.test(term)) return { terminal: 'vt100', colours: false, unicode: false, charts: false };
   const known = COLOUR.test(term.replace(/^xterm-(kitty|ghostty)/, 'xterm')) || /256color|truecolor/.test(term);
-  return { terminal: 'xterm-256color', colours: colours && (known || term.includes('color')), unicode, charts: unicode };
+  return {
+    terminal: 'xterm-256color',
+    colours: colours && (known || term.includes('color')),
+    unicode,
+    charts: unicode,
+  };
 }

@@ -1,6 +1,6 @@
+import { count } from './format.ts';
 import type { Line, Series, Style } from './frame.ts';
 import type { Glyphs } from './glyphs.ts';
-import { count } from './format.ts';
 
 /** The last values as one row of blocks. */
 export function spark(values: readonly number[], columns: number, glyphs: Glyphs): string {
@@ -27,7 +27,9 @@ export function blockChart(series: readonly Series[], columns: number, rows: num
     series.reduce((sum, one) => sum + (one.values[one.values.length - room + column] ?? 0), 0),
   );
   const bad = series.filter((one) => one.style === 'bad');
-  const isBad = Array.from({ length: room }, (_, column) => bad.some((one) => (one.values[one.values.length - room + column] ?? 0) > 0));
+  const isBad = Array.from({ length: room }, (_, column) =>
+    bad.some((one) => (one.values[one.values.length - room + column] ?? 0) > 0),
+  );
   const top = Math.max(1, ...sums);
   const levels = glyphs.levels.length - 1;
   return Array.from({ length: rows }, (_, row): Line => {

@@ -29,7 +29,9 @@ export function span(ms: number | null | undefined): string {
 
 /** How long something has lasted that goes on: whole seconds, so that it changes once a second at most. */
 export const since = (time: string | number | null | undefined, now: number): string =>
-  time === null || time === undefined ? '-' : span(Math.max(1000, Math.floor((now - new Date(time).getTime()) / 1000) * 1000)).replace(/\.\d s$/, ' s');
+  time === null || time === undefined
+    ? '-'
+    : span(Math.max(1000, Math.floor((now - new Date(time).getTime()) / 1000) * 1000)).replace(/\.\d s$/, ' s');
 
 export const between = (from: string | null, to: string | null): string =>
   from === null || to === null ? '-' : span(new Date(to).getTime() - new Date(from).getTime());

@@ -88,7 +88,8 @@ export function panelRows(panel: Panel, glyphs: Glyphs): Piece[][] {
   if (title === undefined)
     return Array.from({ length: height }, (_, row) => fitLine(lines[row] ?? line(), columns, glyphs));
   const { horizontal, vertical, corners } = glyphs.border;
-  const [noteText, noteStyle] = note === undefined ? ['', tone] : typeof note === 'string' ? [note, 'dim' as Style] : note;
+  const [noteText, noteStyle] =
+    note === undefined ? ['', tone] : typeof note === 'string' ? [note, 'dim' as Style] : note;
   const head = cut(glyphs.plain(clean(title)), Math.max(0, columns - 6), glyphs.more);
   const room = columns - width(head) - 7;
   const right = noteText === '' || room < 4 ? '' : ` ${cut(glyphs.plain(clean(noteText)), room - 2, glyphs.more)} `;

@@ -1,7 +1,11 @@
 /** The signs of the screen, once for terminals with Unicode and once in ASCII. */
 export interface Glyphs {
   readonly unicode: boolean;
-  readonly border: { readonly horizontal: string; readonly vertical: string; readonly corners: readonly [string, string, string, string] };
+  readonly border: {
+    readonly horizontal: string;
+    readonly vertical: string;
+    readonly corners: readonly [string, string, string, string];
+  };
   readonly more: string;
   readonly cursor: string;
   readonly marked: string;
@@ -53,7 +57,16 @@ export const UNICODE: Glyphs = {
 };
 
 /** What ASCII has for the signs that our own texts use; everything else becomes a question mark. */
-const SPELLED: Record<string, string> = { '…': '~', '·': '.', '›': '>', '▪': '?', '–': '-', '→': '>', '█': '#', '░': '.' };
+const SPELLED: Record<string, string> = {
+  '…': '~',
+  '·': '.',
+  '›': '>',
+  '▪': '?',
+  '–': '-',
+  '→': '>',
+  '█': '#',
+  '░': '.',
+};
 
 export const ASCII: Glyphs = {
   unicode: false,
@@ -86,5 +99,6 @@ export const ASCII: Glyphs = {
     off: '-',
     ask: '?',
   },
-  plain: (text) => (/^[\x20-\x7e]*$/.test(text) ? text : text.replace(/[^\x20-\x7e]/gu, (sign) => SPELLED[sign] ?? '?')),
+  plain: (text) =>
+    /^[\x20-\x7e]*$/.test(text) ? text : text.replace(/[^\x20-\x7e]/gu, (sign) => SPELLED[sign] ?? '?'),
 };

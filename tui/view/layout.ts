@@ -4,9 +4,9 @@ import type { Rect } from './frame.ts';
 export type Part = number | { readonly grow: number; readonly least?: number };
 
 function shares(total: number, parts: readonly Part[]): number[] {
-  const sizes = parts.map((part) => (typeof part === 'number' ? part : (part.least ?? 0)));
-  let left = total - sizes.reduce((sum, size) => sum + size, 0);
-  const grown = parts.reduce((sum, part) => sum + (typeof part === 'number' ? 0 : part.grow), 0);
+  const sizes: number[] = parts.map((part) => (typeof part === 'number' ? part : (part.least ?? 0)));
+  let left = total - sizes.reduce((sum: number, size) => sum + size, 0);
+  const grown = parts.reduce((sum: number, part) => sum + (typeof part === 'number' ? 0 : part.grow), 0);
   if (left > 0 && grown > 0) {
     const spare = left;
     const last = parts.findLastIndex((part) => typeof part !== 'number');

@@ -38,7 +38,16 @@ export function windowStart(cursor: number, rows: number, height: number): numbe
 }
 
 /** A table as lines: a head, then only the rows that are in sight. */
-export function table({ columns, rows, width: total, height, glyphs, cursor, marked, empty = 'none' }: TableView): Line[] {
+export function table({
+  columns,
+  rows,
+  width: total,
+  height,
+  glyphs,
+  cursor,
+  marked,
+  empty = 'none',
+}: TableView): Line[] {
   if (rows.length === 0) return [{ spans: [[` ${empty}`, 'dim']] }];
   const shown = columns.map((column, index) => ({ column, index })).filter(({ column }) => (column.from ?? 0) <= total);
   const gaps = shown.length;
@@ -57,10 +66,18 @@ export function table({ columns, rows, width: total, height, glyphs, cursor, mar
     const text = cut(glyphs.plain(clean(raw)), sizes[place]!, glyphs.more);
     const blanks = ' '.repeat(Math.max(0, sizes[place]! - width(text)));
     const last = place === shown.length - 1;
-    return [shown[place]!.column.right ? `${blanks}${text}${last ? '' : ' '}` : `${text}${blanks}${last ? '' : ' '}`, style];
+    return [
+      shown[place]!.column.right ? `${blanks}${text}${last ? '' : ' '}` : `${text}${blanks}${last ? '' : ' '}`,
+      style,
+    ];
   };
   const lines: Line[] = [
-    { spans: [' ', ...shown.map(({ column }, place): Span => [(cell(column.head, place) as [string, Style])[0], 'dim'])] },
+    {
+      spans: [
+        ' ',
+        ...shown.map(({ column }, place): Span => [(cell(column.head, place) as [string, Style])[0], 'dim']),
+      ],
+    },
   ];
   const start = windowStart(cursor, rows.length, height - 1);
   for (const [offset, row] of rows.slice(start, start + height - 1).entries()) {
@@ -68,8 +85,17 @@ export function table({ columns, rows, width: total, height, glyphs, cursor, mar
     const isMarked = marked?.has(row.id) ?? false;
     const sign = here ? glyphs.cursor : isMarked ? glyphs.marked : ' ';
     lines.push({
-      spans: [[sign, isMarked ? 'mark' : 'accent'], ...shown.map(({ index }, place) => cell(row.cells[index] ?? '', place))],
-      ...(here ? { fill: 'select' as const } : row.tone ? { fill: row.tone } : isMarked ? { fill: 'mark' as const } : {}),
+      spans: [
+        [sign, isMarked ? 'mark' : 'accent'],
+        ...shown.map(({ index }, place) => cell(row.cells[index] ?? '', place)),
+      ],
+      ...(here
+        ? { fill: 'select' as const }
+        : row.tone
+          ? { fill: row.tone }
+          : isMarked
+            ? { fill: 'mark' as const }
+            : {}),
     });
   }
   return lines;

@@ -7,16 +7,20 @@ import unicode from 'blessed/lib/unicode.js';
 
 const PLAIN = /^[\x20-\x7e]*$/;
 // C0, DEL and C1 (a terminal obeys U+009B like ESC [), line and paragraph separators, bidi marks and overrides, the byte-order mark.
-const CONTROL = /[\p{Cc}\u2028\u2029\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+const CONTROL =
+  /[\p{Cc}\u2028\u2029\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 /** Variation selectors, joiners, keycaps, surrogates, what is drawn as a picture, and private signs. */
-const RISKY = /[\u{10000}-\u{10ffff}\ufe0e\ufe0f\u200c\u200d\u20e3]|\p{Emoji_Presentation}|\p{Co}|\p{Cs}|\p{Cn}/u;
+const RISKY = /[\u{10000}-\u{10ffff}]|\ufe0e|\ufe0f|\u200c|\u200d|\u20e3|\p{Emoji_Presentation}|\p{Co}|\p{Cs}|\p{Cn}/u;
 const REPLACEMENT = '▪';
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** Without anything that a terminal would obey or that has no certain width. Line breaks and tabs become a blank. */
 export function clean(text: string): string {
   if (PLAIN.test(text)) return text;
-  const plain = text.replace(/[\t\r\n]+/g, ' ').replace(CONTROL, '').normalize('NFC');
+  const plain = text
+    .replace(/[\t\r\n]+/g, ' ')
+    .replace(CONTROL, '')
+    .normalize('NFC');
   if (PLAIN.test(plain)) return plain;
   let out = '';
   for (const { segment } of graphemes.segment(plain)) {
