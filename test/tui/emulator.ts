@@ -147,7 +147,7 @@ export function openScreen(
     actor: fakeActor(),
     name: 'test',
     now: () => NOON,
-    fps: 1000,
+    fps: Number.POSITIVE_INFINITY,
     resizeMs: 0,
     onEnd: (reason) => {
       end = reason;
