@@ -13,6 +13,11 @@ export function readySteps(steps: readonly StepRow[]): StepRow[] {
   );
 }
 
+/** Those of them that wait for no person's word. */
+export function startableSteps(steps: readonly StepRow[]): StepRow[] {
+  return readySteps(steps).filter((step) => !step.approval || step.attempt > 0 || step.asked?.answer === 'approve');
+}
+
 /** The queued steps that a failed need strands, directly or through others. */
 export function strandedSteps(steps: readonly StepRow[]): { step: StepRow; because: string }[] {
   const states = new Map<string, string>(steps.map((step) => [step.name, step.state]));

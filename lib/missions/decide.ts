@@ -1,6 +1,6 @@
-import { readySteps, strandedSteps } from './dag.ts';
+import { startableSteps, strandedSteps } from './dag.ts';
 import { emptyEnd, type SegmentState } from './state.ts';
-import type { Checkpoint, StepEnd, StepRow } from './types.ts';
+import type { Asked, Checkpoint, StepEnd, StepRow } from './types.ts';
 
 /** Steps of one mission that run side by side in one worker. */
 export const PARALLEL_STEPS = 8;
@@ -36,6 +36,45 @@ export function recoverSteps(state: SegmentState, isIdempotent: (task: string) =
   return ends;
 }
 
+/**
+ * What people said of steps that wait for them: `approve` lets a step start, anything else fails it; of a step whose effect is
+ * unknown they say done, retry or fail.
+ */
+export function goByAnswers(state: SegmentState): StepEnd[] {
+  const ends: StepEnd[] = [];
+  for (const step of state.steps) {
+    const { asked } = step;
+    const waitsFor = step.state === 'waiting' ? 'step' : step.state === 'unknown' ? 'unknown' : null;
+    if (!asked || asked.state === 'open' || asked.kind !== waitsFor || state.answered.has(step.id)) continue;
+    state.answered.add(step.id);
+    const end = endOfAnswer(step, asked);
+    if (end === null) {
+      step.state = 'queued';
+      continue;
+    }
+    Object.assign(step, { state: end.state, output: asked.output, error_class: end.error_class, error: end.error });
+    ends.push(end);
+  }
+  return ends;
+}
+
+/** Null: the step may start. */
+function endOfAnswer(step: StepRow, asked: Asked): StepEnd | null {
+  if (asked.answer === 'approve' || asked.answer === 'retry') return null;
+  const by = `${asked.answered_by ?? 'nobody'}${asked.reason ? `: ${asked.reason}` : ''}`;
+  if (asked.kind === 'unknown') {
+    return asked.answer === 'done'
+      ? { ...emptyEnd(step, 'succeeded', null, null), output: JSON.stringify(asked.output), resolves: true }
+      : {
+          ...emptyEnd(step, 'failed', 'unknown_failed', `its effect was unknown; taken as failed by ${by}`),
+          resolves: true,
+        };
+  }
+  return asked.answer === 'reject'
+    ? emptyEnd(step, 'failed', 'rejected', `rejected by ${by}`)
+    : emptyEnd(step, 'failed', 'approval_expired', 'nobody approved it in time');
+}
+
 /** The next checkpoint, without the mission's own change: what ended, what goes back, what is left out, what starts. */
 export function nextCheckpoint(
   state: SegmentState,
@@ -66,7 +105,7 @@ export function nextCheckpoint(
     checkpoint.ends.push(emptyEnd(step, 'skipped', 'need_failed', `its need "${because}" did not succeed`));
   }
   const now = performance.now();
-  const may = stopping || state.cancelRequested ? [] : readySteps(state.steps);
+  const may = stopping || state.cancelRequested ? [] : startableSteps(state.steps);
   const begun = may
     .filter((step) => state.notBefore.get(step.id)! <= now && !requeued.has(step.id))
     .slice(0, PARALLEL_STEPS - state.inFlight.size);
@@ -95,12 +134,12 @@ function collectFinished(state: SegmentState, checkpoint: Checkpoint): void {
       const { requeue, step } = finish;
       checkpoint.requeues.push(requeue);
       Object.assign(step, {
-        state: 'queued',
+        state: requeue.state,
         attempt: requeue.attempt,
         error_class: requeue.error_class,
         error: requeue.error,
       });
-      state.notBefore.set(step.id, performance.now() + requeue.delay_ms);
+      state.notBefore.set(step.id, performance.now() + (requeue.delay_ms ?? Number.POSITIVE_INFINITY));
     }
   }
 }

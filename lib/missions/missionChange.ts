@@ -14,7 +14,7 @@ export async function missionChange(state: SegmentState, db: Pick<Queryable, 'qu
   if (steps.every((step) => TERMINAL.has(step.state))) {
     if (state.cancelRequested)
       return ended('cancelled', null, 'cancelled', `cancelled by ${mission.cancel_requested_by ?? 'request'}`);
-    if (unknown) return parked('step_unknown', null);
+    if (unknown) return parked(state, 'step_unknown', null);
     const failed = steps.find((step) => step.state === 'failed');
     if (failed) return ended('failed', null, failed.error_class, `step ${failed.name}: ${failed.error}`);
     if (steps.some((step) => step.state !== 'succeeded'))
@@ -22,8 +22,16 @@ export async function missionChange(state: SegmentState, db: Pick<Queryable, 'qu
     return succeeded(state, db);
   }
   const soonest = soonestStartMs(state);
-  if (soonest === Number.POSITIVE_INFINITY) return parked(unknown ? 'step_unknown' : 'needs', null);
-  return soonest > PARK_ABOVE_MS ? parked('backoff', soonest) : null;
+  if (soonest <= PARK_ABOVE_MS) return null;
+  const asked = steps.some((step) => step.state === 'waiting' && step.asked?.state === 'open');
+  const reason = unknown
+    ? 'step_unknown'
+    : asked
+      ? 'approval'
+      : soonest < Number.POSITIVE_INFINITY
+        ? 'backoff'
+        : 'needs';
+  return parked(state, reason, soonest < Number.POSITIVE_INFINITY ? soonest : null);
 }
 
 /** With the plan's `output`, evaluated by Postgres as every path is; else the outputs of the steps that no other needs. */
@@ -59,8 +67,8 @@ async function succeeded({ mission, steps }: SegmentState, db: Pick<Queryable, '
   }
 }
 
-function parked(reason: string, wakeMs: number | null): MissionChange {
-  return { state: 'waiting', wait_reason: reason, wake_ms: wakeMs, output: null, error_class: null, error: null };
+function parked({ seen }: SegmentState, reason: string, wakeMs: number | null): MissionChange {
+  return { state: 'waiting', wait_reason: reason, wake_ms: wakeMs, output: null, error_class: null, error: null, seen };
 }
 
 function ended(
@@ -69,5 +77,5 @@ function ended(
   errorClass: string | null,
   error: string | null,
 ): MissionChange {
-  return { state, wait_reason: null, wake_ms: null, output, error_class: errorClass, error };
+  return { state, wait_reason: null, wake_ms: null, output, error_class: errorClass, error, seen: 0 };
 }

@@ -100,6 +100,7 @@ function finishOfError(
       step,
       requeue: {
         step: step.id,
+        state: 'queued',
         attempt: step.attempt - 1,
         delay_ms: 0,
         error_class: step.error_class,
@@ -127,6 +128,7 @@ function finishOfError(
     step,
     requeue: {
       step: step.id,
+      state: 'queued',
       attempt: step.attempt,
       delay_ms: backoffMs(backoff, step.attempt, random),
       error_class: errorClass,

@@ -4,15 +4,16 @@ import { JobAborted } from '../queue/runJob.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
 import type { TaskContext } from '../tasks/types.ts';
 import { CLAIM, LOAD_STEPS } from './checkpointStatement.ts';
-import { hasWork, nextCheckpoint, PARALLEL_STEPS, recoverSteps } from './decide.ts';
+import { goByAnswers, hasWork, nextCheckpoint, PARALLEL_STEPS, recoverSteps } from './decide.ts';
 import { missionChange } from './missionChange.ts';
+import { askAbout, stepsToAsk } from './questions.ts';
 import { runStep, type StepFinish } from './runStep.ts';
 import { emptyEnd, openState, type SegmentState, soonestStartMs } from './state.ts';
 import type { Checkpoint, MissionRow, StepRow } from './types.ts';
 import type { CheckpointWriter } from './writer.ts';
 
-/** Segments that run in this process, by mission id: where a request to cancel is delivered. */
-export const activeSegments = new Map<string, { cancel: () => void }>();
+/** Segments that run in this process, by mission id: where a cancel is delivered, and the news of a signal or an answer. */
+export const activeSegments = new Map<string, { cancel: () => void; poke: (signalSeq: number) => void }>();
 
 export interface SegmentOptions {
   runtime: TaskRuntime;
@@ -32,7 +33,7 @@ export type SegmentResult =
  * Runs a mission from its claim until it ends or parks: the steps whose needs are met run side by side, and each change is
  * committed under the claim's epoch before anything follows from it.
  *
- *   claim -> [ collect what finished -> decide -> checkpoint -> start what may start -> wait ]* -> ended | parked | stopped
+ *   claim -> [ read answers -> collect what finished -> decide -> checkpoint -> start what may start -> ask -> wait ]* -> ended | parked | stopped
  *
  * @throws JobAborted when the worker stops: the job is then given back, and another claim goes on.
  */
@@ -44,7 +45,7 @@ export async function runSegment(options: SegmentOptions): Promise<SegmentResult
     return { mission: missionId, state: 'not_claimed' };
   }
   const segment = createSegment(options, openState(claimed.mission, claimed.steps));
-  activeSegments.set(missionId, { cancel: segment.cancel });
+  activeSegments.set(missionId, { cancel: segment.cancel, poke: segment.poke });
   try {
     return await segment.run();
   } finally {
@@ -58,9 +59,12 @@ async function claim(db: Queryable, missionId: string, jobId: string, poolId: st
     text: CLAIM,
     values: [missionId, jobId, poolId],
   });
-  if (!rows[0]) return undefined;
-  const steps = await db.query<StepRow>({ name: 'openclaw_load_steps', text: LOAD_STEPS, values: [missionId] });
-  return { mission: rows[0], steps: steps.rows };
+  return rows[0] && { mission: rows[0], steps: await loadSteps(db, missionId) };
+}
+
+async function loadSteps(db: Queryable, missionId: string): Promise<StepRow[]> {
+  const { rows } = await db.query<StepRow>({ name: 'openclaw_load_steps', text: LOAD_STEPS, values: [missionId] });
+  return rows;
 }
 
 function createSegment({ runtime, writer, context, random }: SegmentOptions, state: SegmentState) {
@@ -74,6 +78,33 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
     state.cancelRequested = true;
     abort.abort(new JobAborted('cancelled', 'the mission was cancelled'));
     news.tell();
+  };
+
+  const poke = (signalSeq: number) => {
+    if (signalSeq <= state.seen) return;
+    // Set before anything is read: what comes while it is read raises it again.
+    state.seen = signalSeq;
+    state.poked = true;
+    news.tell();
+  };
+
+  const fenced = (): OpenClawError => {
+    abort.abort(new JobAborted('lease_lost', 'the mission was claimed by another worker'));
+    context.log.warn({ epoch: mission.epoch }, 'a checkpoint was fenced: the mission belongs to a later epoch');
+    return new OpenClawError(
+      'E_FENCED',
+      `mission m${mission.id} was claimed by another worker after epoch ${mission.epoch}`,
+    );
+  };
+
+  /** Answers that came since this segment looked. */
+  const readAnswers = async () => {
+    state.poked = false;
+    const now = await loadSteps(runtime.db, mission.id);
+    for (const { id, asked } of now) {
+      const step = steps.find((own) => own.id === id);
+      if (step && (step.state === 'waiting' || step.state === 'unknown')) step.asked = asked;
+    }
   };
 
   const start = (step: StepRow) => {
@@ -91,36 +122,37 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
       });
   };
 
-  /** Nothing follows from a checkpoint before it is committed. @returns whether the mission goes on. */
+  /** Nothing follows from a checkpoint before it is committed. @returns whether the mission goes on here. */
   const commit = async (checkpoint: Checkpoint, begun: StepRow[]): Promise<boolean> => {
     const result = await writer.submit(checkpoint);
-    if (!result.accepted) {
-      abort.abort(new JobAborted('lease_lost', 'the mission was claimed by another worker'));
-      context.log.warn({ epoch: mission.epoch }, 'a checkpoint was fenced: the mission belongs to a later epoch');
-      throw new OpenClawError(
-        'E_FENCED',
-        `mission m${mission.id} was claimed by another worker after epoch ${mission.epoch}`,
-      );
-    }
+    if (!result.accepted) throw fenced();
     if (!result.open) return false;
     for (const step of begun) start(step);
     if (result.cancelRequested && !state.cancelRequested) cancel();
-    return true;
+    const { change } = checkpoint;
+    // What it would have waited for came before it parked: it did not.
+    if (change?.state === 'waiting' && result.signalSeq !== change.seen) checkpoint.change = null;
+    poke(result.signalSeq);
+    return checkpoint.change === null;
   };
 
   const run = async (): Promise<SegmentResult> => {
     let ends = recoverSteps(state, (task) => runtime.registry.tasks.get(task)?.idempotent ?? false);
     for (;;) {
       const stopping = context.signal.aborted;
+      if (state.poked) await readAnswers();
+      ends.push(...goByAnswers(state));
       const { checkpoint, begun } = nextCheckpoint(state, ends, stopping);
       ends = [];
-      const idle = inFlight.size === 0 && begun.length === 0 && checkpoint.requeues.length === 0;
+      const toAsk = stopping ? [] : stepsToAsk(state);
+      const idle = inFlight.size === 0 && begun.length === 0 && checkpoint.requeues.length === 0 && toAsk.length === 0;
       if (idle && !stopping) checkpoint.change = await missionChange(state, runtime.paths);
       const goesOn = !hasWork(checkpoint) || (await commit(checkpoint, begun));
       if (checkpoint.change) return { mission: mission.id, state: checkpoint.change.state, steps: steps.length };
       if (!goesOn) return { mission: mission.id, state: 'ended_elsewhere', steps: steps.length };
       if (stopping && inFlight.size === 0 && finished.length === 0) throw context.signal.reason;
-      if (checkpoint.requeues.length > 0) continue;
+      for (const step of toAsk) if (!(await askAbout(runtime.db, state, step))) throw fenced();
+      if (checkpoint.requeues.length > 0 || toAsk.length > 0 || state.poked) continue;
       const mayStart = !stopping && inFlight.size < PARALLEL_STEPS;
       await news.wait(mayStart ? soonestStartMs(state) : Number.POSITIVE_INFINITY);
     }
@@ -139,7 +171,7 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
     }
   };
 
-  return { run: runToEnd, cancel };
+  return { run: runToEnd, cancel, poke };
 }
 
 /** A flag that something has happened and the wait for it: what is told before the wait begins is not lost. */

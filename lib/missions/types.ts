@@ -1,3 +1,5 @@
+import type { Duration } from '../tasks/duration.ts';
+
 /** Rows as a segment reads them; columns are explained in the schema's comments. */
 export interface MissionRow {
   id: string;
@@ -7,6 +9,7 @@ export interface MissionRow {
   plan: { output?: unknown };
   input: Record<string, unknown>;
   epoch: number;
+  signal_seq: number;
   untrusted: boolean;
   trace_id: string;
   cancel_requested_by: string | null;
@@ -34,6 +37,28 @@ export interface StepRow {
   untrusted: boolean;
   /** ms from now, by the database's clock, until it may start; 0 or less: now. */
   wait_ms: number;
+  /** What the plan wants to be asked before it starts. */
+  approval: PlannedQuestion | null;
+  /** The question that it waits for, or whose answer it goes by. */
+  asked: Asked | null;
+}
+
+export interface PlannedQuestion {
+  question: string;
+  expires?: Duration;
+  on_expiry?: 'approve' | 'reject';
+  who?: 'operator' | 'owner';
+}
+
+/** A row of ops_approvals. */
+export interface Asked {
+  id: number;
+  kind: string;
+  state: 'open' | 'answered' | 'expired' | 'cancelled';
+  answer: string | null;
+  answered_by: string | null;
+  reason: string | null;
+  output: unknown;
 }
 
 /** The end of a step: its one outcome. */
@@ -47,13 +72,20 @@ export interface StepEnd {
   untrusted: boolean;
   duration_ms: number | null;
   input_bytes: number | null;
+  /** A person's word on a step that was unknown; its one outcome is written already. */
+  resolves?: true;
 }
 
-/** A step goes back to `queued`: after a failed attempt, or because its worker stops (the attempt is then refunded). */
+/**
+ * A step goes back: to `queued` after a failed attempt, or because its worker stops (the attempt is then refunded); to
+ * `waiting` when its durable function waits.
+ */
 export interface StepRequeue {
   step: string;
+  state: 'queued' | 'waiting';
   attempt: number;
-  delay_ms: number;
+  /** Null: it is woken, not due. */
+  delay_ms: number | null;
   error_class: string | null;
   error: string | null;
 }
@@ -71,6 +103,8 @@ export interface MissionChange {
   output: string | null;
   error_class: string | null;
   error: string | null;
+  /** A park holds only while the mission's signal_seq is this. */
+  seen: number;
 }
 
 /** Everything that one segment writes at once, under the fence of its epoch: all of it, or nothing. */
@@ -89,4 +123,6 @@ export interface CheckpointResult {
   cancelRequested: boolean;
   /** False: it is still this epoch's, but has ended or been parked by another hand (a cancel): nothing of it may start. */
   open: boolean;
+  /** Above what the segment has seen: something came that it may wait for. */
+  signalSeq: number;
 }

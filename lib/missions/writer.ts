@@ -16,7 +16,7 @@ interface Member {
 }
 
 /** What the statement says of a mission that is still of the member's epoch. */
-type Owned = { cancelRequested: boolean; open: boolean };
+type Owned = { cancelRequested: boolean; open: boolean; signalSeq: number };
 
 const GROUP_LIMIT = 256;
 /** A checkpoint that cannot be stored for this long makes its segment fail; the job is then tried again. */
@@ -51,6 +51,7 @@ export function createWriter(db: Queryable, log: Logger): CheckpointWriter {
           accepted: mine.has(checkpoint.mission),
           cancelRequested: false,
           open: false,
+          signalSeq: 0,
           ...mine.get(checkpoint.mission),
         });
     } catch (error) {
@@ -93,7 +94,7 @@ async function commitOnce(db: Queryable, group: Checkpoint[]): Promise<Map<strin
   const changes = withMission((checkpoint) => (checkpoint.change ? [checkpoint.change] : [])).map((change) =>
     rawJson(change, change.output),
   );
-  const { rows } = await db.query<{ mine: [string | number, boolean, boolean][] | null }>({
+  const { rows } = await db.query<{ mine: [string | number, boolean, boolean, number][] | null }>({
     name: 'openclaw_checkpoint',
     text: CHECKPOINT,
     values: [
@@ -104,7 +105,12 @@ async function commitOnce(db: Queryable, group: Checkpoint[]): Promise<Map<strin
       `[${changes.join(',')}]`,
     ],
   });
-  return new Map((rows[0]?.mine ?? []).map(([id, cancelRequested, open]) => [String(id), { cancelRequested, open }]));
+  return new Map(
+    (rows[0]?.mine ?? []).map(([id, cancelRequested, open, signalSeq]) => [
+      String(id),
+      { cancelRequested, open, signalSeq },
+    ]),
+  );
 }
 
 /** The object as JSON with `output`, which is JSON text already, put in as it is. */

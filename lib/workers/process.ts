@@ -195,20 +195,29 @@ async function recover(db: Pool, log: Logger): Promise<void> {
   await reconcile(db, log);
 }
 
-/** What somebody had the right to cancel is a row; a notification, which anybody may send, only makes us look. */
+/**
+ * What somebody had the right to cancel is a row, and so is what a mission may wait for; a notification, which anybody may
+ * send, only makes us look.
+ */
 async function deliverCancels(db: Pool, pools: readonly WorkerPool[]): Promise<void> {
   const jobs = pools.flatMap((pool) => [...pool.running.keys()]);
   const missions = [...activeSegments.keys()];
   if (jobs.length + missions.length === 0) return;
-  const { rows } = await db.query<{ jobs: string[]; missions: string[] }>(
+  const { rows } = await db.query<{
+    jobs: string[];
+    missions: { id: string; cancelled: boolean; signal_seq: number }[] | null;
+  }>(
     `select array(select job_id::text from job_cancels where job_id = any ($1::bigint[])) as jobs,
-            array(select id::text from ops_missions where id = any ($2::bigint[]) and cancel_requested_by is not null) as missions`,
+            (select json_agg(json_build_object('id', id::text, 'cancelled', cancel_requested_by is not null, 'signal_seq', signal_seq)) from ops_missions where id = any ($2::bigint[])) as missions`,
     [jobs, missions],
   );
   for (const id of rows[0]!.jobs) {
     for (const pool of pools) pool.abort(id, new JobAborted('cancelled', 'cancelled on request'));
   }
-  for (const id of rows[0]!.missions) activeSegments.get(id)?.cancel();
+  for (const { id, cancelled, signal_seq } of rows[0]!.missions ?? []) {
+    if (cancelled) activeSegments.get(id)?.cancel();
+    activeSegments.get(id)?.poke(signal_seq);
+  }
 }
 
 /** Each second: wake parked missions that are due, give back what a process that died on this host held, deliver cancels. */

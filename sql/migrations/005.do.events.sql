@@ -51,8 +51,8 @@ create table ops_outcomes (
   tx xid8 not null default pg_current_xact_id(),
   created_at timestamptz not null default now()
 );
-comment on table ops_outcomes is 'What a step cost and how it ended: exactly one row a step, written in the transaction that ends the step.';
-create unique index ops_outcomes_one_a_step on ops_outcomes (step_id) where step_id is not null;
+comment on table ops_outcomes is 'What a step cost and how it ended: exactly one row a step, written in the transaction that ends the step. A step that a person had run again has a further row, with the later attempt.';
+create unique index ops_outcomes_one_a_step on ops_outcomes (step_id, attempt) where step_id is not null;
 create index ops_outcomes_follow on ops_outcomes (tx, id);
 create index ops_outcomes_created_at on ops_outcomes (created_at);
 create trigger ops_outcomes_append_only before update or delete or truncate on ops_outcomes for each statement execute function raise_append_only();

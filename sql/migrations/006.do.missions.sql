@@ -103,6 +103,10 @@ create table ops_mission_steps (
   wake_at timestamptz,
   started_at timestamptz,
   finished_at timestamptz,
+  kind text not null default 'task' check (kind in ('task', 'step', 'sleep', 'signal', 'approval', 'invoke')),
+  parent_step_id bigint references ops_mission_steps (id),
+  approval jsonb,
+  approval_id bigint,
   unique (mission_id, name),
   check ((finished_at is not null) = (state in ('succeeded', 'failed', 'skipped', 'cancelled', 'unknown')))
 );
@@ -110,6 +114,12 @@ comment on table ops_mission_steps is 'The named checkpoints of a mission, each 
 comment on column ops_mission_steps.attempt is 'How often it was started; what was started and not ended when its worker died is known by this.';
 comment on column ops_mission_steps.wake_at is 'Not before this time (a backoff).';
 comment on column ops_mission_steps.idempotency_key is 'Given to the task, so that an effect outside can be told apart from its repetition.';
+
+comment on column ops_mission_steps.kind is 'task: of a plan. The others are made by a durable function as it runs: step, sleep, signal, approval, invoke.';
+comment on column ops_mission_steps.parent_step_id is 'The step whose durable function made this one; null for a step of the plan.';
+comment on column ops_mission_steps.approval is 'What the plan wants to be asked before it starts: {question, expires, on_expiry, who}.';
+comment on column ops_mission_steps.approval_id is 'The question that this step waits for, or whose answer it goes by.';
+create index ops_mission_steps_parent on ops_mission_steps (parent_step_id) where parent_step_id is not null;
 
 create function check_mission_state() returns trigger
 language plpgsql
@@ -138,7 +148,7 @@ begin
     when 'queued' then new.state in ('running', 'waiting', 'skipped', 'cancelled', 'failed')
     when 'running' then new.state in ('succeeded', 'failed', 'queued', 'waiting', 'cancelled', 'unknown')
     when 'waiting' then new.state in ('queued', 'running', 'succeeded', 'failed', 'skipped', 'cancelled')
-    when 'unknown' then new.state in ('succeeded', 'failed', 'queued')
+    when 'unknown' then new.state in ('succeeded', 'failed', 'queued', 'running')
     else false end)
   then
     raise exception using errcode = 'OC008', message = format('step %s of mission m%s cannot go from %s to %s', old.name, old.mission_id, old.state, new.state),

@@ -80,13 +80,33 @@ as $$
 $$;
 comment on function step_payload(bigint) is 'The payload of a step with every $path taken from the outputs of earlier steps.';
 
+-- The question before a step: a text, or {question, expires, on_expiry, who}.
+create function approval_fault(asked jsonb) returns text
+language plpgsql immutable
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare question jsonb := case jsonb_typeof(asked) when 'object' then asked -> 'question' else asked end; unknown_key text;
+begin
+  if coalesce(jsonb_typeof(question), '') <> 'string' or length(question #>> '{}') not between 1 and 1000 then
+    return 'approval: expected a question of 1 to 1000 characters, or {question, expires, on_expiry, who}';
+  end if;
+  if jsonb_typeof(asked) = 'string' then return null; end if;
+  select k into unknown_key from jsonb_object_keys(asked) k where k not in ('question', 'expires', 'on_expiry', 'who') limit 1;
+  return case
+    when unknown_key is not null then format('approval: unknown key "%s"; known keys are question, expires, on_expiry, who', unknown_key)
+    when asked ? 'expires' and duration_ms(asked -> 'expires') is null then format('approval: expires is %s, expected ms or a text like "8 h"', asked -> 'expires')
+    when asked ? 'on_expiry' and asked ->> 'on_expiry' not in ('approve', 'reject') then format('approval: on_expiry is %s, expected approve or reject', asked -> 'on_expiry')
+    when asked ? 'on_expiry' and not asked ? 'expires' then 'approval: on_expiry is given without expires'
+    when asked ? 'who' and asked ->> 'who' not in ('operator', 'owner') then format('approval: who is %s, expected operator or owner', asked -> 'who') end;
+end $$;
+
 create function plan_faults(plan jsonb) returns table (at text, message text)
 language plpgsql stable
 set search_path = public, pg_catalog, pg_temp
 as $$
 declare step jsonb; step_name text; position integer := 0; seen text[] := '{}'; task ops_tasks; fault record; field jsonb; reference record; referenced text; names text[];
   closure jsonb; needed text; plan_keys constant text[] := array['kind', 'title', 'description', 'input', 'steps', 'output'];
-  step_keys constant text[] := array['name', 'task', 'payload', 'needs', 'retries', 'timeout'];
+  step_keys constant text[] := array['name', 'task', 'payload', 'needs', 'retries', 'timeout', 'approval'];
 begin
   if plan is null or jsonb_typeof(plan) <> 'object' then
     return query select 'plan', format('is %s, expected an object with kind, title and steps', coalesce('a JSON ' || jsonb_typeof(plan), 'SQL null'));
@@ -153,6 +173,10 @@ begin
     end if;
     if step ? 'timeout' and coalesce(duration_ms(step -> 'timeout'), 0) not between 1 and 604800000 then
       message := format('timeout is %s, expected ms or a text like "30 s", at most 7 days', step -> 'timeout'); return next;
+    end if;
+    if step ? 'approval' then
+      message := approval_fault(step -> 'approval');
+      if message is not null then return next; end if;
     end if;
     if jsonb_typeof(coalesce(step -> 'needs', '[]')) <> 'array' then
       message := format('needs is a JSON %s, expected an array of step names', jsonb_typeof(step -> 'needs')); return next;
@@ -294,11 +318,12 @@ begin
     values (plan ->> 'kind', coalesce(add_mission.title, plan ->> 'title', plan ->> 'kind'), plan, merged, by_source, by_actor, add_mission.priority, add_mission.untrusted,
             jsonb_build_object('sql.allow', policy_value('sql.allow')))
     returning * into mission;
-  insert into ops_mission_steps (mission_id, name, position, task, payload, needs, max_attempts, timeout_ms, effect, idempotency_key, untrusted)
+  insert into ops_mission_steps (mission_id, name, position, task, payload, needs, max_attempts, timeout_ms, effect, idempotency_key, untrusted, approval)
     select mission.id, s.value ->> 'name', s.n - 1, t.identifier, coalesce(s.value -> 'payload', '{}'),
            array(select jsonb_array_elements_text(coalesce(s.value -> 'needs', '[]'))),
            coalesce((s.value ->> 'retries')::smallint + 1, t.max_attempts), coalesce(duration_ms(s.value -> 'timeout'), t.timeout_ms), t.effect,
-           format('m%s/%s', mission.id, s.value ->> 'name'), t.untrusted
+           format('m%s/%s', mission.id, s.value ->> 'name'), t.untrusted,
+           case jsonb_typeof(s.value -> 'approval') when 'string' then jsonb_build_object('question', s.value -> 'approval') else s.value -> 'approval' end
     from jsonb_array_elements(plan -> 'steps') with ordinality s(value, n) join ops_tasks t on t.identifier = s.value ->> 'task';
   insert into ops_mission_proposals (kind, title, state, reason_code, plan, input, source, actor, risk, untrusted, dedupe_key, mission_id, decided_by, decided_at, trace_id)
     values (mission.kind, mission.title, 'approved', 'own_submission', plan, merged, by_source, by_actor, risk, add_mission.untrusted, add_mission.dedupe_key, mission.id, by_actor, clock_now(), mission.trace_id)

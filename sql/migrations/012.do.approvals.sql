@@ -136,6 +136,25 @@ begin
   end if;
 end $$;
 
+-- A step's question, asked by the segment that runs its mission: only at its epoch, in one transaction with the step's wait.
+create function ask_for_step(
+  mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text
+) returns bigint
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare m ops_missions; asked bigint;
+begin
+  select * into m from ops_missions where id = mission and epoch = of_epoch and state = 'running' for no key update;
+  if not found then
+    return null;
+  end if;
+  asked := ask_approval(kind, question, options, detail, who, expires_in, on_expiry, mission_id => mission, step_id => step, actor => m.actor, trace_id => m.trace_id);
+  update ops_mission_steps set approval_id = asked, state = case state when 'queued' then 'waiting' else state end where id = step and mission_id = mission;
+  return asked;
+end $$;
+comment on function ask_for_step is 'Asks about a step; null when the mission belongs to another epoch. Asked again while it is open, it is the same question.';
+
 create function settle_approval(approval bigint, new_state text, given text, by_actor text, why text, result jsonb, event text) returns ops_approvals
 language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
@@ -265,6 +284,6 @@ as $$
            else (select string_agg(format('openclaw approve a%s %s', a.id, o), '  or  ') from unnest(a.options) o where o <> 'reject') end,
            case when 'reject' = any (a.options) then format('  or  openclaw reject a%s --reason "..."', a.id) end
            || case when a.who = 'owner' then '  (the owner only)' else '' end) end)
-  from ops_approvals a left join ops_missions m on m.id = a.mission_id left join ops_mission_steps s on s.id = a.step_id where a.id = approval
+  from ops_approvals a left join ops_missions m on m.id = a.mission_id left join ops_mission_steps s on s.id = a.step_id where a.id = approval_text.approval
 $$;
 comment on function approval_text(bigint) is 'A question as a person reads it: what each answer does, the cost, what happens without an answer, and the command that answers.';

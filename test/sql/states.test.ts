@@ -28,7 +28,7 @@ const STEPS: Record<string, string[]> = {
   queued: ['running', 'waiting', 'failed', 'skipped', 'cancelled'],
   running: ['queued', 'waiting', 'succeeded', 'failed', 'cancelled', 'unknown'],
   waiting: ['queued', 'running', 'succeeded', 'failed', 'skipped', 'cancelled'],
-  unknown: ['queued', 'succeeded', 'failed'],
+  unknown: ['queued', 'running', 'succeeded', 'failed'],
   succeeded: [],
   failed: [],
   skipped: [],

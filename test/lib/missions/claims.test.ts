@@ -132,6 +132,7 @@ test('a checkpoint that is sent twice is accepted twice and written once', async
     output: null,
     error_class: null,
     error: null,
+    seen: 0,
   } as const;
   const begin = { mission, epoch: 1, ends: [], requeues: [], starts: [{ step, attempt: 1 }], change: null };
   const finish = { mission, epoch: 1, ends: [end], requeues: [], starts: [], change };
@@ -141,7 +142,12 @@ test('a checkpoint that is sent twice is accepted twice and written once', async
     [finish, true],
     [finish, false],
   ] as const) {
-    assert.equal(await writer.submit({ ...checkpoint }), { accepted: true, cancelRequested: false, open });
+    assert.equal(await writer.submit({ ...checkpoint }), {
+      accepted: true,
+      cancelRequested: false,
+      open,
+      signalSeq: 0,
+    });
   }
   assert.equal((await writer.submit({ ...finish, epoch: 0 })).accepted, false, 'another epoch is fenced');
   const counts = await database.pool.query(
