@@ -228,11 +228,12 @@ begin
     values (plan ->> 'kind', coalesce(add_mission.title, plan ->> 'title', plan ->> 'kind'), plan, merged, by_source, by_actor, add_mission.priority, add_mission.untrusted,
             jsonb_build_object('sql.allow', policy_value('sql.allow')))
     returning * into mission;
-  insert into ops_mission_steps (mission_id, name, position, task, payload, needs, max_attempts, timeout_ms, effect, idempotency_key, untrusted)
+  insert into ops_mission_steps (mission_id, name, position, task, payload, needs, max_attempts, timeout_ms, effect, idempotency_key, untrusted, approval)
     select mission.id, s.value ->> 'name', s.n - 1, t.identifier, coalesce(s.value -> 'payload', '{}'),
            array(select jsonb_array_elements_text(coalesce(s.value -> 'needs', '[]'))),
            coalesce((s.value ->> 'retries')::smallint + 1, t.max_attempts), coalesce(duration_ms(s.value -> 'timeout'), t.timeout_ms), t.effect,
-           format('m%s/%s', mission.id, s.value ->> 'name'), t.untrusted
+           format('m%s/%s', mission.id, s.value ->> 'name'), t.untrusted,
+           case jsonb_typeof(s.value -> 'approval') when 'string' then jsonb_build_object('question', s.value -> 'approval') else s.value -> 'approval' end
     from jsonb_array_elements(plan -> 'steps') with ordinality s(value, n) join ops_tasks t on t.identifier = s.value ->> 'task';
   insert into ops_mission_proposals (kind, title, state, reason_code, plan, input, source, actor, risk, untrusted, dedupe_key, mission_id, decided_by, decided_at, trace_id)
     values (mission.kind, mission.title, 'approved', 'own_submission', plan, merged, by_source, by_actor, risk, add_mission.untrusted, add_mission.dedupe_key, mission.id, by_actor, clock_now(), mission.trace_id)
@@ -446,6 +447,25 @@ end $$;
 
 COMMENT ON FUNCTION public.apply_retention(at_most integer) IS 'Deletes one batch of what policy retention.* says is old; returns the counts, all 0 when there is no more.';
 
+CREATE FUNCTION public.approval_fault(asked jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare question jsonb := case jsonb_typeof(asked) when 'object' then asked -> 'question' else asked end; unknown_key text;
+begin
+  if coalesce(jsonb_typeof(question), '') <> 'string' or length(question #>> '{}') not between 1 and 1000 then
+    return 'approval: expected a question of 1 to 1000 characters, or {question, expires, on_expiry, who}';
+  end if;
+  if jsonb_typeof(asked) = 'string' then return null; end if;
+  select k into unknown_key from jsonb_object_keys(asked) k where k not in ('question', 'expires', 'on_expiry', 'who') limit 1;
+  return case
+    when unknown_key is not null then format('approval: unknown key "%s"; known keys are question, expires, on_expiry, who', unknown_key)
+    when asked ? 'expires' and duration_ms(asked -> 'expires') is null then format('approval: expires is %s, expected ms or a text like "8 h"', asked -> 'expires')
+    when asked ? 'on_expiry' and asked ->> 'on_expiry' not in ('approve', 'reject') then format('approval: on_expiry is %s, expected approve or reject', asked -> 'on_expiry')
+    when asked ? 'on_expiry' and not asked ? 'expires' then 'approval: on_expiry is given without expires'
+    when asked ? 'who' and asked ->> 'who' not in ('operator', 'owner') then format('approval: who is %s, expected operator or owner', asked -> 'who') end;
+end $$;
+
 CREATE FUNCTION public.approval_text(approval bigint) RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -468,7 +488,7 @@ CREATE FUNCTION public.approval_text(approval bigint) RETURNS text
            else (select string_agg(format('openclaw approve a%s %s', a.id, o), '  or  ') from unnest(a.options) o where o <> 'reject') end,
            case when 'reject' = any (a.options) then format('  or  openclaw reject a%s --reason "..."', a.id) end
            || case when a.who = 'owner' then '  (the owner only)' else '' end) end)
-  from ops_approvals a left join ops_missions m on m.id = a.mission_id left join ops_mission_steps s on s.id = a.step_id where a.id = approval
+  from ops_approvals a left join ops_missions m on m.id = a.mission_id left join ops_mission_steps s on s.id = a.step_id where a.id = approval_text.approval
 $_$;
 
 COMMENT ON FUNCTION public.approval_text(approval bigint) IS 'A question as a person reads it: what each answer does, the cost, what happens without an answer, and the command that answers.';
@@ -516,6 +536,23 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.ask_approval(kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text, mission_id bigint, step_id bigint, proposal_id bigint, actor text, trace_id uuid) IS 'Asks a person, in the caller''s transaction; returns the approval''s id. Asked again for the same step or proposal while it is open, it is the same question. detail: effects {option: what it does}, cost_usd, unanswered.';
+
+CREATE FUNCTION public.ask_for_step(mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare m ops_missions; asked bigint;
+begin
+  select * into m from ops_missions where id = mission and epoch = of_epoch and state = 'running' for no key update;
+  if not found then
+    return null;
+  end if;
+  asked := ask_approval(kind, question, options, detail, who, expires_in, on_expiry, mission_id => mission, step_id => step, actor => m.actor, trace_id => m.trace_id);
+  update ops_mission_steps set approval_id = asked, state = case state when 'queued' then 'waiting' else state end where id = step and mission_id = mission;
+  return asked;
+end $$;
+
+COMMENT ON FUNCTION public.ask_for_step(mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text) IS 'Asks about a step; null when the mission belongs to another epoch. Asked again while it is open, it is the same question.';
 
 CREATE FUNCTION public.breaker_admit(breaker text, by text, keep_probe interval DEFAULT NULL::interval) RETURNS public.breaker_answer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -781,7 +818,7 @@ begin
     when 'queued' then new.state in ('running', 'waiting', 'skipped', 'cancelled', 'failed')
     when 'running' then new.state in ('succeeded', 'failed', 'queued', 'waiting', 'cancelled', 'unknown')
     when 'waiting' then new.state in ('queued', 'running', 'succeeded', 'failed', 'skipped', 'cancelled')
-    when 'unknown' then new.state in ('succeeded', 'failed', 'queued')
+    when 'unknown' then new.state in ('succeeded', 'failed', 'queued', 'running')
     else false end)
   then
     raise exception using errcode = 'OC008', message = format('step %s of mission m%s cannot go from %s to %s', old.name, old.mission_id, old.state, new.state),
@@ -1400,7 +1437,7 @@ CREATE FUNCTION public.plan_faults(plan jsonb) RETURNS TABLE(at text, message te
     AS $_$
 declare step jsonb; step_name text; position integer := 0; seen text[] := '{}'; task ops_tasks; fault record; field jsonb; reference record; referenced text; names text[];
   closure jsonb; needed text; plan_keys constant text[] := array['kind', 'title', 'description', 'input', 'steps', 'output'];
-  step_keys constant text[] := array['name', 'task', 'payload', 'needs', 'retries', 'timeout'];
+  step_keys constant text[] := array['name', 'task', 'payload', 'needs', 'retries', 'timeout', 'approval'];
 begin
   if plan is null or jsonb_typeof(plan) <> 'object' then
     return query select 'plan', format('is %s, expected an object with kind, title and steps', coalesce('a JSON ' || jsonb_typeof(plan), 'SQL null'));
@@ -1467,6 +1504,10 @@ begin
     end if;
     if step ? 'timeout' and coalesce(duration_ms(step -> 'timeout'), 0) not between 1 and 604800000 then
       message := format('timeout is %s, expected ms or a text like "30 s", at most 7 days', step -> 'timeout'); return next;
+    end if;
+    if step ? 'approval' then
+      message := approval_fault(step -> 'approval');
+      if message is not null then return next; end if;
     end if;
     if jsonb_typeof(coalesce(step -> 'needs', '[]')) <> 'array' then
       message := format('needs is a JSON %s, expected an array of step names', jsonb_typeof(step -> 'needs')); return next;
@@ -2822,8 +2863,13 @@ CREATE TABLE public.ops_mission_steps (
     wake_at timestamp with time zone,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
+    kind text DEFAULT 'task'::text NOT NULL,
+    parent_step_id bigint,
+    approval jsonb,
+    approval_id bigint,
     CONSTRAINT ops_mission_steps_check CHECK (((finished_at IS NOT NULL) = (state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text, 'unknown'::text])))),
     CONSTRAINT ops_mission_steps_effect_check CHECK ((effect = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
+    CONSTRAINT ops_mission_steps_kind_check CHECK ((kind = ANY (ARRAY['task'::text, 'step'::text, 'sleep'::text, 'signal'::text, 'approval'::text, 'invoke'::text]))),
     CONSTRAINT ops_mission_steps_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text, 'unknown'::text])))
 );
 
@@ -2834,6 +2880,14 @@ COMMENT ON COLUMN public.ops_mission_steps.attempt IS 'How often it was started;
 COMMENT ON COLUMN public.ops_mission_steps.idempotency_key IS 'Given to the task, so that an effect outside can be told apart from its repetition.';
 
 COMMENT ON COLUMN public.ops_mission_steps.wake_at IS 'Not before this time (a backoff).';
+
+COMMENT ON COLUMN public.ops_mission_steps.kind IS 'task: of a plan. The others are made by a durable function as it runs: step, sleep, signal, approval, invoke.';
+
+COMMENT ON COLUMN public.ops_mission_steps.parent_step_id IS 'The step whose durable function made this one; null for a step of the plan.';
+
+COMMENT ON COLUMN public.ops_mission_steps.approval IS 'What the plan wants to be asked before it starts: {question, expires, on_expiry, who}.';
+
+COMMENT ON COLUMN public.ops_mission_steps.approval_id IS 'The question that this step waits for, or whose answer it goes by.';
 
 ALTER TABLE public.ops_mission_steps ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_mission_steps_id_seq
@@ -2930,7 +2984,7 @@ CREATE TABLE public.ops_outcomes (
     CONSTRAINT ops_outcomes_rating_check CHECK (((rating >= '-1'::integer) AND (rating <= 1)))
 );
 
-COMMENT ON TABLE public.ops_outcomes IS 'What a step cost and how it ended: exactly one row a step, written in the transaction that ends the step.';
+COMMENT ON TABLE public.ops_outcomes IS 'What a step cost and how it ended: exactly one row a step, written in the transaction that ends the step. A step that a person had run again has a further row, with the later attempt.';
 
 ALTER TABLE public.ops_outcomes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_outcomes_id_seq
@@ -3329,6 +3383,8 @@ CREATE INDEX ops_mission_proposals_mission ON public.ops_mission_proposals USING
 
 CREATE INDEX ops_mission_proposals_open ON public.ops_mission_proposals USING btree (id) WHERE (state = 'proposed'::text);
 
+CREATE INDEX ops_mission_steps_parent ON public.ops_mission_steps USING btree (parent_step_id) WHERE (parent_step_id IS NOT NULL);
+
 CREATE INDEX ops_missions_created ON public.ops_missions USING btree (created_at);
 
 CREATE INDEX ops_missions_open ON public.ops_missions USING btree (id) WHERE (state = ANY (ARRAY['approved'::text, 'running'::text, 'waiting'::text]));
@@ -3339,7 +3395,7 @@ CREATE INDEX ops_outcomes_created_at ON public.ops_outcomes USING btree (created
 
 CREATE INDEX ops_outcomes_follow ON public.ops_outcomes USING btree (tx, id);
 
-CREATE UNIQUE INDEX ops_outcomes_one_a_step ON public.ops_outcomes USING btree (step_id) WHERE (step_id IS NOT NULL);
+CREATE UNIQUE INDEX ops_outcomes_one_a_step ON public.ops_outcomes USING btree (step_id, attempt) WHERE (step_id IS NOT NULL);
 
 CREATE INDEX ops_reaction_rules_enabled ON public.ops_reaction_rules USING btree (id) WHERE enabled;
 
@@ -3445,6 +3501,9 @@ ALTER TABLE ONLY public.ops_mission_proposals
 ALTER TABLE ONLY public.ops_mission_steps
     ADD CONSTRAINT ops_mission_steps_mission_id_fkey FOREIGN KEY (mission_id) REFERENCES public.ops_missions(id);
 
+ALTER TABLE ONLY public.ops_mission_steps
+    ADD CONSTRAINT ops_mission_steps_parent_step_id_fkey FOREIGN KEY (parent_step_id) REFERENCES public.ops_mission_steps(id);
+
 ALTER TABLE ONLY public.ops_reaction_days
     ADD CONSTRAINT ops_reaction_days_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.ops_reaction_rules(id) ON DELETE CASCADE;
 
@@ -3479,6 +3538,8 @@ REVOKE ALL ON FUNCTION public.apply_approval(a public.ops_approvals) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION public.apply_retention(at_most integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.approval_fault(asked jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.approval_text(approval bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.approval_text(approval bigint) TO binaryrogue;
 GRANT ALL ON FUNCTION public.approval_text(approval bigint) TO openclaw_tui;
@@ -3487,6 +3548,8 @@ REVOKE ALL ON FUNCTION public.approve(id bigint, answer text, reason text) FROM 
 GRANT ALL ON FUNCTION public.approve(id bigint, answer text, reason text) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.ask_approval(kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text, mission_id bigint, step_id bigint, proposal_id bigint, actor text, trace_id uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.ask_for_step(mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.breaker_admit(breaker text, by text, keep_probe interval) FROM PUBLIC;
 
