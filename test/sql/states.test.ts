@@ -177,7 +177,9 @@ test('missions, steps and proposals are not deleted by hand', async () => {
 test('a mission keeps the policy that it was let in by', async () => {
   const plan = JSON.stringify({ kind: 'kept', steps: [{ name: 'a', task: 'noop' }] });
   const [{ id, policy }] = await query("select add_mission($1) as id, policy_value('sql.allow') as policy", [plan]);
-  await query(`insert into ops_policy (key, version, value) values ('sql.allow', 2, '{"effects": [], "tasks": [], "except": []}')`);
+  await query(
+    `insert into ops_policy (key, version, value) values ('sql.allow', 2, '{"effects": [], "tasks": [], "except": []}')`,
+  );
   const [{ policy_snapshot }] = await query('select policy_snapshot from ops_missions where id = $1', [id]);
   assert.equal(policy_snapshot['sql.allow'], policy);
 });
