@@ -116,6 +116,13 @@ export const SCHEMA = z.object({
   XAI_API_KEY: secret(apiKey, { group: MODELS, description: 'xAI (Grok). Unset: skipped.' }),
   XAI_BASE_URL: defaulted(http, 'https://api.x.ai/v1', { group: MODELS, description: 'The API of xAI.' }),
 
+  LOCAL_MODEL_BASE_URL: optional(http, {
+    group: MODELS,
+    description:
+      'A server of your own with the OpenAI API: http://127.0.0.1:11434/v1 (Ollama), http://127.0.0.1:8080/v1 (llama.cpp). Unset: skipped.',
+  }),
+  LOCAL_MODEL_API_KEY: secret(apiKey, { group: MODELS, description: 'Where that server wants a key.' }),
+
   BRAVE_API_KEY: secret(apiKey, { group: SEARCH, description: 'Brave Search. Unset: skipped.' }),
   BRAVE_BASE_URL: defaulted(http, 'https://api.search.brave.com', {
     group: SEARCH,

@@ -13,6 +13,7 @@ export function servicesOf(values: Values) {
     minimax: { baseUrl: values.MINIMAX_BASE_URL, apiKey: values.MINIMAX_API_KEY },
     openrouter: { baseUrl: values.OPENROUTER_BASE_URL, apiKey: values.OPENROUTER_API_KEY },
     xai: { baseUrl: values.XAI_BASE_URL, apiKey: values.XAI_API_KEY },
+    local: { baseUrl: values.LOCAL_MODEL_BASE_URL, apiKey: values.LOCAL_MODEL_API_KEY },
     brave: { baseUrl: values.BRAVE_BASE_URL, apiKey: values.BRAVE_API_KEY },
     perplexity: { baseUrl: values.PERPLEXITY_BASE_URL, apiKey: values.PERPLEXITY_API_KEY },
     github: { baseUrl: values.GITHUB_BASE_URL, sshKeyPath: values.GITHUB_SSH_KEY_PATH },

@@ -1,0 +1,20 @@
+export { type ChatDeps, chat } from './chat.ts';
+export { guardLoop, hashOf, noteCall } from './loopGuard.ts';
+export {
+  isConfigured,
+  modelsToAsk,
+  type Provider,
+  type SearchProvider,
+  type Settings,
+  type SettingsReader,
+  settingsReader,
+} from './settings.ts';
+export { BudgetRefused, spending } from './spend.ts';
+export {
+  CallError,
+  type CallOrigin,
+  type ChatAnswer,
+  type ChatMessage,
+  type ChatRequest,
+  type Usage,
+} from './types.ts';
