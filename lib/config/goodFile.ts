@@ -40,6 +40,9 @@ export function goodFile<T>({ file, builtIn, schema, keepIn }: GoodFileOptions<T
     );
   };
 
+  const shipped = () =>
+    builtIn === undefined || stampOf(builtIn) === undefined ? undefined : parse(readFileSync(builtIn, 'utf8'));
+
   return {
     read: () => {
       const stamp = stampOf(file) ?? (builtIn === undefined ? undefined : stampOf(builtIn));
@@ -53,7 +56,7 @@ export function goodFile<T>({ file, builtIn, schema, keepIn }: GoodFileOptions<T
           if (from === file) keep(kept, text);
         } catch (error) {
           fault = `${from}: ${messageOf(error)}`;
-          value ??= lastGood(kept, parse) ?? (builtIn === undefined ? undefined : parse(readFileSync(builtIn, 'utf8')));
+          value ??= lastGood(kept, parse) ?? shipped();
         }
         seen = stamp;
       }
