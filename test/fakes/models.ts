@@ -124,7 +124,11 @@ export async function fakeModel(flavour: Flavour, key?: string): Promise<FakeMod
       return { status: 400, body: { error: { message: 'bad request' } } };
     return completion(flavour, reply(body.messages, received), body.model);
   });
-  return Object.assign(server, { say: (next: typeof reply) => void (reply = next) });
+  return Object.assign(server, {
+    say: (next: typeof reply) => {
+      reply = next;
+    },
+  });
 }
 
 /** xAI answers 400 and shows the key's ends, as it really does; some proxies echo it whole. */
