@@ -27,7 +27,7 @@ const BRIEF_WAIT_MS = 3000;
  * Asks the models in order until one answers: each call with its reservation and its outcome row, no model while it cools
  * down, the first again as soon as its pause is over and one probe went well.
  *
- * @throws E_NO_MODEL, E_MODEL_UNKNOWN, E_CONTEXT_TOO_LARGE, E_LOOP, BudgetRefused (all permanent for now); E_MODELS_FAILED with
+ * @throws E_NO_MODEL, E_MODEL_UNKNOWN, E_CONTEXT_TOO_LARGE, E_LOOP, HeldError (a budget); E_MODELS_FAILED with
  *   what each model said; `signal.reason`.
  */
 export async function chat<T = unknown>(deps: ChatDeps, request: ChatRequest<T>): Promise<ChatAnswer<T>> {

@@ -9,7 +9,7 @@ export {
   type SettingsReader,
   settingsReader,
 } from './settings.ts';
-export { BudgetRefused, spending } from './spend.ts';
+export { spending } from './spend.ts';
 export {
   CallError,
   type CallOrigin,

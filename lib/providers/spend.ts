@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/index.ts';
-import { OpenClawError } from '../errors/index.ts';
+import { HeldError, type HoldReason } from '../policy/held.ts';
 import type { CallOrigin } from './types.ts';
 
 export interface PlannedCall {
@@ -19,26 +19,11 @@ export interface EndedCall {
   readonly fault?: string;
 }
 
-/** No reservation, no call. What a budget says is final until its day or window turns, so nobody is asked in its place. */
-export class BudgetRefused extends OpenClawError {
-  readonly retryAt: Date | null;
-  constructor(reasonCode: string, reason: string, retryAt: Date | null) {
-    super(reasonCode === 'price_unknown' ? 'E_PRICE_UNKNOWN' : 'E_BUDGET', reason, {
-      remedy:
-        reasonCode === 'price_unknown'
-          ? 'give the price (usd_per_million, usd_per_call) in config/providers/'
-          : `look at: openclaw cost; ${retryAt ? `wait until ${retryAt.toISOString()}, or ` : ''}raise the budget (openclaw policy)`,
-    });
-    this.name = 'BudgetRefused';
-    this.retryAt = retryAt;
-  }
-}
-
 /**
  * One call from its reservation to its price and its outcome row. `call` says what it really cost; a call that throws costs
  * what `costOfError` says.
  *
- * @throws BudgetRefused before anything is sent; what `call` throws.
+ * @throws HeldError before anything is sent: what a budget says is final until its day or window turns; what `call` throws.
  */
 export async function spending<T>(
   db: Queryable,
@@ -49,7 +34,7 @@ export async function spending<T>(
   const { origin } = planned;
   const { rows } = await db.query<{
     reservation: string | null;
-    reason_code: string;
+    reason_code: HoldReason;
     reason: string;
     retry_at: Date | null;
   }>(
@@ -66,7 +51,13 @@ export async function spending<T>(
     ],
   );
   const answer = rows[0]!;
-  if (answer.reservation === null) throw new BudgetRefused(answer.reason_code, answer.reason, answer.retry_at);
+  if (answer.reservation === null) {
+    const remedy =
+      answer.reason_code === 'price_unknown'
+        ? 'give the price (usd_per_million, usd_per_call) in config/providers/'
+        : 'openclaw cost shows where it went; openclaw policy set budget.usd ... raises the limit';
+    throw new HeldError(answer.reason_code, answer.reason, answer.retry_at, remedy);
+  }
   const startedAt = performance.now();
   const end = async (result: EndedCall) => {
     // The reservation first: should this process die between the two, money is right and one outcome is missing.

@@ -21,6 +21,10 @@ language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
 begin
+  -- A breaker of the service, opened by hand or by Atlas, keeps all of its models out; what they do wrong by themselves is theirs.
+  if exists (select from ops_breakers where name = 'service:' || wanted_provider and state = 'open' and open_until > clock_now()) then
+    return 'cooling';
+  end if;
   if not exists (select from ops_model_cooldowns where provider = wanted_provider and model = wanted_model) then
     return 'go';
   end if;

@@ -311,10 +311,10 @@ test('a budget that is used up, and a price that is not known, stop the call bef
   const price = await refusal(
     chat(blind, { messages: [{ role: 'user', content: 'p' }], purpose: 'llm', origin: { run: 'p' } }),
   );
-  assert.is(price.code, 'E_PRICE_UNKNOWN');
+  assert.is(price.code, 'E_HELD_PRICE_UNKNOWN');
   await database.pool.query(`select set_policy('budget.usd', '{"day": 0, "month": 0, "mission": 0}')`);
   const { code } = await refusal(ask('b'));
-  assert.is(code, 'E_BUDGET');
+  assert.is(code, 'E_HELD_BUDGET');
   assert.is(minimax.requests.length + openrouter.requests.length + xai.requests.length, asked);
 });
 
@@ -324,6 +324,14 @@ test('a local server needs no key, and costs nothing, so that it answers under a
   local.say(() => 'from next door');
   const answer = await ask('hello', { model: 'local' });
   assert.equal([answer.text, answer.usage.costUsd], ['from next door', 0]);
+});
+
+test('a breaker that a person or Atlas has opened keeps the whole provider out', async () => {
+  await database.pool.query("select trip_breaker('service:local', '10 minutes', 'looked wrong')");
+  const { code, message } = await refusal(ask('open?', { model: 'local' }));
+  assert.is(code, 'E_MODELS_FAILED', message);
+  await database.pool.query("select reset_breaker('service:local')");
+  assert.is((await ask('open?', { model: 'local' })).provider, 'local');
 });
 
 test('the caller gives up: its own reason comes back, and nobody cools down for it', async () => {
