@@ -53,6 +53,13 @@ begin
   delete from workers where state <> 'live' and ended_at < retention_limit('retention.workers');
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('workers', deleted);
+
+  -- What was found outside and has expired (signals stay for the time of events, so that it is seen what became of them).
+  delete from ops_search_cache where expires_at < clock_now();
+  delete from ops_repeated_calls where last_at < clock_now() - interval '1 day';
+  delete from ops_research_signals where id in (select id from ops_research_signals where expires_at < retention_limit('retention.events') order by expires_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('research_signals', deleted);
   perform set_config('openclaw.retention', 'off', true);
   return done;
 end $$;

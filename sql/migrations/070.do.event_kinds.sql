@@ -23,4 +23,7 @@ insert into ops_event_kinds (kind, description) values
   ('job.failed', 'a job failed for good'),
   ('worker.died', 'a worker''s death was proven and its jobs were given back'),
   ('cron.watch', 'the window of a rule on time fired'),
+  ('service.cooling', 'a model failed and is not asked for a while'),
+  ('service.recovered', 'a model that had failed answered again'),
+  ('signal.found', 'research found something new'),
   ('policy.reaction_stopped', 'a chain of reactions was stopped');

@@ -3,6 +3,7 @@ import { loadConfig } from '../../../lib/config/index.ts';
 import { createLogger } from '../../../lib/log/index.ts';
 import { settingsReader } from '../../../lib/providers/index.ts';
 import { type SearchDeps, type SearchRequest, search } from '../../../lib/search/index.ts';
+import type { Scripted } from '../../fakes/fakeServer.ts';
 import {
   BRAVE_RATE_LIMITED,
   type FakeSearch,
