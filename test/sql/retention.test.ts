@@ -22,7 +22,16 @@ const clock = (days: number) =>
   );
 const retain = async (atMost = 5000): Promise<Record<string, number>> =>
   (await query('select apply_retention($1) as done', [atMost]))[0].done;
-const NOTHING = { jobs: 0, events: 0, acts: 0, outcomes: 0, missions: 0, workers: 0 };
+const NOTHING = {
+  jobs: 0,
+  events: 0,
+  acts: 0,
+  outcomes: 0,
+  missions: 0,
+  workers: 0,
+  approvals: 0,
+  research_signals: 0,
+};
 const countOf = async (table: string): Promise<number> =>
   (await query(`select count(*)::integer as count from ${table}`))[0].count;
 
@@ -151,19 +160,24 @@ test('one call deletes one batch, the oldest first', async () => {
   assert.equal(done, NOTHING);
 });
 
-test('a policy that is missing, or null, deletes nothing', async () => {
+test('a policy that is missing deletes nothing; one that is null is refused', async () => {
   await endedJobs('succeeded', 2);
   await endedJobs('failed', 2);
   await query("insert into ops_agent_events (kind) values ('user.x')");
   await clock(10_000);
-  await query("insert into ops_policy (key, version, value) values ('retention.jobs_ok', 2, 'null')");
-  assert.equal(await retain(1), { ...NOTHING, jobs: 1, events: 1 });
+  const refused = await query(
+    "insert into ops_policy (key, version, value) values ('retention.jobs_ok', 2, 'null')",
+  ).then(
+    () => '',
+    (error: Error) => error.message,
+  );
+  assert.match(refused, /retention\.jobs_ok is null, expected a string/);
   await database.admin.query(
     "begin; set local session_replication_role = replica; delete from ops_policy where key like 'retention.%'; commit",
   );
   assert.equal(await retain(), NOTHING);
   assert.equal(await query('select state, count(*)::integer as n from task_queue group by state order by state'), [
-    { state: 'failed', n: 1 },
+    { state: 'failed', n: 2 },
     { state: 'succeeded', n: 2 },
   ]);
 });
