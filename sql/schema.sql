@@ -68,6 +68,35 @@ end $_$;
 
 COMMENT ON FUNCTION public.add_device(kind text, name text, subject text, role text, public_key text) IS 'Pairs an SSH key (subject: its fingerprint) or a Telegram user (subject: its id); returns the id.';
 
+CREATE FUNCTION public.add_interest(query text, cadence interval DEFAULT '1 day'::interval, venue text DEFAULT NULL::text, depth text DEFAULT 'quick'::text, budget_usd numeric DEFAULT 0.05, asset text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare known bigint; new_id bigint; wanted text := regexp_replace(btrim(add_interest.query), '\s+', ' ', 'g');
+begin
+  if coalesce(length(wanted), 0) not between 3 and 400 then
+    perform refuse('OC009', format('the query has %s characters, expected 3 to 400', coalesce(length(wanted), 0)), 'say in a few words what to look for');
+  end if;
+  if add_interest.cadence is null or add_interest.cadence not between interval '15 minutes' and interval '90 days' then
+    perform refuse('OC009', format('the cadence is %s, expected 15 minutes to 90 days', coalesce(add_interest.cadence::text, 'missing')), 'for example 6 h or 1 d');
+  end if;
+  if add_interest.budget_usd is null or add_interest.budget_usd not between 0.000001 and 100 then
+    perform refuse('OC009', format('the budget is %s, expected more than 0 and at most 100 USD a run', add_interest.budget_usd), 'for example 0.05');
+  end if;
+  if add_interest.venue not in ('brave', 'perplexity') or add_interest.depth not in ('quick', 'deep') or add_interest.depth is null then
+    perform refuse('OC009', format('venue %s or depth %s is not known', add_interest.venue, add_interest.depth), 'venue brave or perplexity, depth quick or deep');
+  end if;
+  select i.id into known from ops_interests i where i.query = wanted;
+  if known is not null then
+    perform refuse('OC009', format('i%s looks for this already', known), format('openclaw interests remove i%s, to add it anew', known));
+  end if;
+  insert into ops_interests (query, cadence, venue, depth, budget_usd, asset, next_run_at)
+    values (wanted, add_interest.cadence, add_interest.venue, add_interest.depth, add_interest.budget_usd, add_interest.asset, clock_now()) returning id into new_id;
+  perform record_act('interests add', 'i' || new_id, null, jsonb_build_object('query', wanted, 'cadence', add_interest.cadence, 'budget_usd', add_interest.budget_usd));
+  return new_id;
+end $$;
+
 CREATE FUNCTION public.add_job(identifier text, payload jsonb DEFAULT '{}'::jsonb, queue_name text DEFAULT NULL::text, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_attempts integer DEFAULT NULL::integer, job_key text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, flags text[] DEFAULT NULL::text[], job_key_mode text DEFAULT 'replace'::text, idempotency_key text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -246,6 +275,44 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) IS 'Validates a plan whole, stores the proposal, the mission and its steps, and queues it: all or nothing, in the caller''s transaction. Returns the mission''s id.';
+
+CREATE FUNCTION public.add_research_signals(signals jsonb, origin jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(id bigint, is_new boolean, address text, type text, asset text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+  return query
+  with given as (
+    select distinct on (md5(s.address), s.type, lower(s.asset)) s.*
+    from jsonb_to_recordset(signals) s(type text, venue text, asset text, confidence real, rationale text, suggested_action text, risk_level text, lasts_hours double precision,
+      score real, title text, address text, sources text[])
+    order by md5(s.address), s.type, lower(s.asset), s.score desc),
+  stored as (
+    insert into ops_research_signals as r (type, venue, asset, confidence, rationale, suggested_action, risk_level, "timestamp", expires_at, score, title, address, sources, query,
+        interest_id, agent, mission_id, trace_id)
+      select g.type, g.venue, g.asset, g.confidence, g.rationale, g.suggested_action, g.risk_level, clock_now(), clock_now() + make_interval(secs => g.lasts_hours * 3600), g.score,
+             g.title, g.address, coalesce(g.sources, '{}'), coalesce(origin ->> 'query', ''), (origin ->> 'interest')::bigint, origin ->> 'agent', (origin ->> 'mission')::bigint,
+             coalesce((origin ->> 'trace')::uuid, current_trace())
+      from given g order by md5(g.address), g.type, lower(g.asset)
+      on conflict (md5(address), type, lower(asset)) do update set
+        seen = case when r.expires_at > clock_now() then r.seen + 1 else 1 end,
+        confidence = case when r.expires_at > clock_now() then greatest(r.confidence, excluded.confidence) else excluded.confidence end,
+        score = case when r.expires_at > clock_now() then greatest(r.score, excluded.score) else excluded.score end,
+        "timestamp" = case when r.expires_at > clock_now() then r."timestamp" else excluded."timestamp" end,
+        rationale = excluded.rationale, suggested_action = excluded.suggested_action, risk_level = excluded.risk_level, title = excluded.title,
+        sources = excluded.sources, query = excluded.query, interest_id = coalesce(excluded.interest_id, r.interest_id), expires_at = greatest(r.expires_at, excluded.expires_at)
+      returning r.*),
+  told as (
+    insert into ops_agent_events (kind, agent, untrusted, severity, mission_id, trace_id, payload, tags)
+      select 'signal.found', s.agent, true, case when s.risk_level = 'high' then 'warning' else 'info' end, s.mission_id, s.trace_id,
+             jsonb_build_object('signal', s.id, 'type', s.type, 'asset', s.asset, 'confidence', s.confidence, 'score', s.score, 'risk_level', s.risk_level, 'title', s.title,
+                                'address', s.address, 'expires_at', s.expires_at), array['research', s.type]
+      from stored s where s.seen = 1 order by s.id)
+  select s.id, s.seen = 1, s.address, s.type, s.asset from stored s order by s.id;
+end $$;
+
+COMMENT ON FUNCTION public.add_research_signals(signals jsonb, origin jsonb) IS 'Stores signals, the same one once while it lives; a new one is told as signal.found, marked untrusted.';
 
 CREATE FUNCTION public.admit_device(kind text, subject text) RETURNS TABLE(id bigint, name text, role text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -441,6 +508,13 @@ begin
   delete from workers where state <> 'live' and ended_at < retention_limit('retention.workers');
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('workers', deleted);
+
+  -- What was found outside and has expired (signals stay for the time of events, so that it is seen what became of them).
+  delete from ops_search_cache where expires_at < clock_now();
+  delete from ops_repeated_calls where last_at < clock_now() - interval '1 day';
+  delete from ops_research_signals where id in (select id from ops_research_signals where expires_at < retention_limit('retention.events') order by expires_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('research_signals', deleted);
   perform set_config('openclaw.retention', 'off', true);
   return done;
 end $$;
@@ -642,6 +716,11 @@ CREATE FUNCTION public.budget_turns_at(period text) RETURNS timestamp with time 
                              when 7 then ((period || '-01')::date + interval '1 month')::timestamp at time zone 'UTC' end
 $$;
 
+CREATE FUNCTION public.call_times(wanted_run text, wanted_call text) RETURNS integer
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select coalesce((select times from ops_repeated_calls where run = wanted_run and call = wanted_call and last_at > clock_now() - interval '1 day'), 0) $$;
+
 CREATE FUNCTION public.cancel_job(job bigint) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -827,6 +906,42 @@ begin
   return new;
 end $$;
 
+CREATE TABLE public.ops_interests (
+    id bigint NOT NULL,
+    query text NOT NULL,
+    asset text,
+    cadence interval NOT NULL,
+    venue text,
+    depth text DEFAULT 'quick'::text NOT NULL,
+    budget_usd numeric(14,6) DEFAULT 0.05 NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    next_run_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_run_at timestamp with time zone,
+    last_error text,
+    runs integer DEFAULT 0 NOT NULL,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ops_interests_asset_check CHECK (((length(asset) >= 1) AND (length(asset) <= 100))),
+    CONSTRAINT ops_interests_budget_usd_check CHECK ((budget_usd > (0)::numeric)),
+    CONSTRAINT ops_interests_cadence_check CHECK (((cadence >= '00:15:00'::interval) AND (cadence <= '90 days'::interval))),
+    CONSTRAINT ops_interests_depth_check CHECK ((depth = ANY (ARRAY['quick'::text, 'deep'::text]))),
+    CONSTRAINT ops_interests_query_check CHECK (((length(query) >= 3) AND (length(query) <= 400))),
+    CONSTRAINT ops_interests_venue_check CHECK ((venue = ANY (ARRAY['brave'::text, 'perplexity'::text])))
+);
+
+COMMENT ON TABLE public.ops_interests IS 'What Scout looks at again and again: the question, how often, where, and the most that one run may cost.';
+
+CREATE FUNCTION public.claim_due_interest() RETURNS SETOF public.ops_interests
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  update ops_interests i set last_run_at = clock_now(), next_run_at = clock_now() + i.cadence, runs = i.runs + 1
+    where i.id = (select id from ops_interests where enabled and next_run_at <= clock_now() order by next_run_at, id limit 1 for update skip locked)
+    returning i.*
+$$;
+
+COMMENT ON FUNCTION public.claim_due_interest() IS 'Takes the interest that is due the longest and plans its next run; of several callers each gets another.';
+
 CREATE FUNCTION public.current_source() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -1008,6 +1123,11 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.end_failed_jobs(specs json, holder text) IS 'Releases or ends the jobs that the holder still holds, by an array of {id, kind: retry | final | give_back, message, delay_ms, error_class, state, started, finished}; returns how many. The database''s clock decides when a retry is due.';
+
+CREATE FUNCTION public.end_interest_run(interest bigint, error text DEFAULT NULL::text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ update ops_interests set last_error = end_interest_run.error where id = interest $$;
 
 CREATE FUNCTION public.end_spend(ids bigint[], new_state text, cost numeric) RETURNS bigint[]
     LANGUAGE plpgsql
@@ -1316,6 +1436,92 @@ begin
 exception when others then
   return format('"%s" is not an SQL/JSON path: %s', path, sqlerrm);
 end $$;
+
+CREATE FUNCTION public.model_answered(answering_provider text, answering_model text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was ops_model_cooldowns;
+begin
+  delete from ops_model_cooldowns where provider = answering_provider and model = answering_model returning * into was;
+  if not found then
+    return false;
+  end if;
+  insert into ops_agent_events (kind, payload, tags)
+    values ('service.recovered', jsonb_build_object('service', answering_provider, 'model', answering_model, 'after_failures', was.failures,
+            'since', was.failed_at), array[answering_provider]);
+  return true;
+end $$;
+
+COMMENT ON FUNCTION public.model_answered(answering_provider text, answering_model text) IS 'Ends the pause of a model that answered; true where there was one.';
+
+CREATE FUNCTION public.model_failed(failed_provider text, failed_model text, fault text, message text, minutes double precision[], at_least interval DEFAULT '00:00:00'::interval, asked_ago interval DEFAULT '00:00:00'::interval) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was ops_model_cooldowns; times integer; until_then timestamptz;
+begin
+  select * into was from ops_model_cooldowns c where c.provider = failed_provider and c.model = failed_model for update;
+  -- Calls that ran side by side tell of one failure: who asked before the last one was noted does not lengthen the pause.
+  times := case when not found then 1 when was.failed_at > clock_now() - asked_ago then was.failures else was.failures + 1 end;
+  if model_failed.fault in ('no_credit', 'unauthorized', 'unknown_model') then
+    times := greatest(times, cardinality(minutes));
+  end if;
+  until_then := greatest(clock_now() + make_interval(secs => minutes[least(times, cardinality(minutes))] * 60), clock_now() + at_least, was.until_at);
+  insert into ops_model_cooldowns as c (provider, model, failures, fault, message, failed_at, until_at)
+    values (failed_provider, failed_model, times, model_failed.fault, model_failed.message, clock_now(), until_then)
+    on conflict (provider, model) do update set failures = excluded.failures, fault = excluded.fault, message = excluded.message,
+      failed_at = excluded.failed_at, until_at = excluded.until_at, probe_until = null;
+  insert into ops_agent_events (kind, severity, payload, tags)
+    values ('service.cooling', 'warning', jsonb_build_object('service', failed_provider, 'model', failed_model, 'fault', model_failed.fault, 'message', model_failed.message,
+            'failures', times, 'until', until_then), array[failed_provider]);
+  return until_then;
+end $$;
+
+COMMENT ON FUNCTION public.model_failed(failed_provider text, failed_model text, fault text, message text, minutes double precision[], at_least interval, asked_ago interval) IS 'Starts or lengthens the pause of a model; minutes is the ladder, at_least what the service asked for. Returns its end.';
+
+CREATE FUNCTION public.model_turn(wanted_provider text, wanted_model text, probe_for interval DEFAULT '00:02:00'::interval) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- A breaker of the service, opened by hand or by Atlas, keeps all of its models out; what they do wrong by themselves is theirs.
+  if exists (select from ops_breakers where name = 'service:' || wanted_provider and state = 'open' and open_until > clock_now()) then
+    return 'cooling';
+  end if;
+  if not exists (select from ops_model_cooldowns where provider = wanted_provider and model = wanted_model) then
+    return 'go';
+  end if;
+  update ops_model_cooldowns set probe_until = clock_now() + probe_for
+    where provider = wanted_provider and model = wanted_model and until_at <= clock_now() and (probe_until is null or probe_until <= clock_now());
+  return case when found then 'probe' else 'cooling' end;
+end $$;
+
+COMMENT ON FUNCTION public.model_turn(wanted_provider text, wanted_model text, probe_for interval) IS 'go, probe or cooling: of many callers at the end of a pause one probes.';
+
+CREATE FUNCTION public.note_call(made_in text, made_call text, given text) RETURNS integer
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  insert into ops_repeated_calls as r (run, call, answer, last_at) values (made_in, made_call, given, clock_now())
+    on conflict (run, call) do update set
+      times = case when r.answer is distinct from excluded.answer or r.last_at <= clock_now() - interval '1 day' then 1 else r.times + 1 end,
+      answer = excluded.answer, last_at = excluded.last_at
+    returning times
+$$;
+
+COMMENT ON FUNCTION public.note_call(made_in text, made_call text, given text) IS 'Counts one answered call of a run; another answer than before starts at 1 again.';
+
+CREATE FUNCTION public.note_windows(of_service text, windows jsonb) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  insert into ops_service_windows (service, seconds, most, remaining, resets_at, updated_at)
+    select of_service, w.seconds, w.most, w.remaining, clock_now() + make_interval(secs => w.resets_in), clock_now()
+    from jsonb_to_recordset(windows) w(seconds integer, most bigint, remaining bigint, resets_in double precision)
+    where w.seconds > 0 order by w.seconds
+    on conflict (service, seconds) do update set most = excluded.most, remaining = excluded.remaining, resets_at = excluded.resets_at, updated_at = excluded.updated_at
+$$;
 
 CREATE FUNCTION public.nudge_mission(mission bigint) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1833,6 +2039,20 @@ CREATE FUNCTION public.record_act(verb text, target text, before jsonb, after js
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$ insert into agent_events (kind, verb, target, before, after, payload, trace_id) values ('act', verb, target, before, after, payload, trace_id) returning id $$;
 
+CREATE FUNCTION public.record_call(call jsonb) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  insert into ops_outcomes (mission_id, job, agent, task, provider, model, success, state, duration_ms, input_bytes, prompt_tokens, completion_tokens, cost_usd, error_class, error_fingerprint, trace_id)
+    select c.mission_id, c.job, c.agent, c.task, c.provider, c.model, c.fault is null, case when c.fault is null then 'succeeded' else 'failed' end, c.duration_ms, c.input_bytes,
+           c.prompt_tokens, c.completion_tokens, coalesce(c.cost_usd, 0), c.fault, case when c.fault is not null then md5(concat_ws(' ', c.provider, c.model, c.fault)) end, c.trace_id
+    from jsonb_to_record(call) c(mission_id bigint, job bigint, agent text, task text, provider text, model text, fault text, duration_ms double precision, input_bytes bigint,
+           prompt_tokens integer, completion_tokens integer, cost_usd numeric, trace_id uuid)
+    returning id
+$$;
+
+COMMENT ON FUNCTION public.record_call(call jsonb) IS 'The outcome of one call to a model or a search service (task model_call, search_call), failed ones too.';
+
 CREATE FUNCTION public.record_removed_jobs() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1924,6 +2144,20 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.release_spend(reservation bigint) IS 'Gives a reservation back: the call was not made, or failed and costs nothing.';
+
+CREATE FUNCTION public.remove_interest(interest bigint) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was ops_interests;
+begin
+  delete from ops_interests where id = interest returning * into was;
+  if not found then
+    perform refuse('OC011', format('there is no interest i%s', interest), 'openclaw interests list');
+  end if;
+  perform record_act('interests remove', 'i' || interest, jsonb_build_object('query', was.query, 'cadence', was.cadence), null);
+  return was.query;
+end $$;
 
 CREATE FUNCTION public.repeated_request(wanted text, key text) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -2061,6 +2295,24 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.reset_breaker(breaker text) IS 'Closes a breaker and forgets its failures; returns the state that it had.';
+
+CREATE FUNCTION public.reset_model(wanted_provider text, wanted_model text DEFAULT NULL::text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare ended jsonb;
+begin
+  with gone as (
+    delete from ops_model_cooldowns where provider = wanted_provider and (wanted_model is null or model = wanted_model) returning model, until_at)
+  select jsonb_object_agg(model, until_at) into ended from gone;
+  if ended is null then
+    return 0;
+  end if;
+  perform record_act('providers reset', wanted_provider, ended, null);
+  return (select count(*) from jsonb_object_keys(ended));
+end $$;
+
+COMMENT ON FUNCTION public.reset_model(wanted_provider text, wanted_model text) IS 'Ends the pauses of a provider (or of one of its models) at once; returns how many.';
 
 CREATE FUNCTION public.resolve_paths(payload jsonb, document jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -2400,6 +2652,26 @@ CREATE FUNCTION public.step_payload(step bigint) RETURNS jsonb
 $$;
 
 COMMENT ON FUNCTION public.step_payload(step bigint) IS 'The payload of a step with every $path taken from the outputs of earlier steps.';
+
+CREATE FUNCTION public.take_call_turn(wanted_service text, spacing interval, patience interval DEFAULT '00:00:05'::interval) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare start_at timestamptz;
+begin
+  insert into ops_service_windows (service, seconds, updated_at, next_at) values (wanted_service, 0, clock_now(), clock_now()) on conflict do nothing;
+  select next_at into start_at from ops_service_windows where service = wanted_service and seconds = 0 for update;
+  select greatest(start_at, clock_now(), max(resets_at)) into start_at from ops_service_windows
+    where service = wanted_service and seconds > 0 and remaining <= 0 and resets_at > clock_now();
+  start_at := greatest(start_at, clock_now());
+  if start_at > clock_now() + patience then
+    return null;
+  end if;
+  update ops_service_windows set next_at = start_at + spacing, updated_at = clock_now() where service = wanted_service and seconds = 0;
+  return ceil(extract(epoch from start_at - clock_now()) * 1000);
+end $$;
+
+COMMENT ON FUNCTION public.take_call_turn(wanted_service text, spacing interval, patience interval) IS 'Takes a turn among all processes and returns the wait before it in ms; null when a window is used up for longer.';
 
 CREATE FUNCTION public.task_allowed(task public.ops_tasks) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -2802,6 +3074,15 @@ CREATE TABLE public.ops_event_kinds (
 
 COMMENT ON TABLE public.ops_event_kinds IS 'Every kind of event that a part emits. Kinds of the operator''s own begin with user. and need no row.';
 
+ALTER TABLE public.ops_interests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_interests_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.ops_mission_proposals (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -2957,6 +3238,23 @@ ALTER TABLE public.ops_missions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.ops_model_cooldowns (
+    provider text NOT NULL,
+    model text NOT NULL,
+    failures integer DEFAULT 1 NOT NULL,
+    fault text NOT NULL,
+    message text,
+    failed_at timestamp with time zone NOT NULL,
+    until_at timestamp with time zone NOT NULL,
+    probe_until timestamp with time zone
+);
+
+COMMENT ON TABLE public.ops_model_cooldowns IS 'Models that failed and are not asked until then; a model without a row is well. Deleted by the first answer.';
+
+COMMENT ON COLUMN public.ops_model_cooldowns.failures IS 'In a row, counted once for calls that ran side by side; the length of the pause follows from it.';
+
+COMMENT ON COLUMN public.ops_model_cooldowns.probe_until IS 'One caller tries it until then; the others go on to the next model.';
+
 CREATE TABLE public.ops_outcomes (
     id bigint NOT NULL,
     mission_id bigint,
@@ -3067,6 +3365,98 @@ ALTER TABLE public.ops_reactions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE public.ops_repeated_calls (
+    run text NOT NULL,
+    call text NOT NULL,
+    times integer DEFAULT 1 NOT NULL,
+    answer text,
+    last_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.ops_repeated_calls IS 'How often one run made the same call without news; the fifth time ends the run. Kept for a day.';
+
+COMMENT ON COLUMN public.ops_repeated_calls.answer IS 'A hash of the last answer: another one is news, and counting starts anew.';
+
+CREATE TABLE public.ops_research_signals (
+    id bigint NOT NULL,
+    type text NOT NULL,
+    venue text NOT NULL,
+    asset text NOT NULL,
+    confidence real NOT NULL,
+    rationale text NOT NULL,
+    suggested_action text NOT NULL,
+    risk_level text NOT NULL,
+    "timestamp" timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    score real NOT NULL,
+    title text NOT NULL,
+    address text NOT NULL,
+    sources text[] DEFAULT '{}'::text[] NOT NULL,
+    seen integer DEFAULT 1 NOT NULL,
+    query text NOT NULL,
+    interest_id bigint,
+    agent text,
+    mission_id bigint,
+    untrusted boolean DEFAULT true NOT NULL,
+    trace_id uuid,
+    CONSTRAINT ops_research_signals_address_check CHECK ((length(address) <= 2000)),
+    CONSTRAINT ops_research_signals_asset_check CHECK (((length(asset) >= 1) AND (length(asset) <= 100))),
+    CONSTRAINT ops_research_signals_check CHECK ((expires_at > "timestamp")),
+    CONSTRAINT ops_research_signals_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
+    CONSTRAINT ops_research_signals_rationale_check CHECK (((length(rationale) >= 1) AND (length(rationale) <= 2000))),
+    CONSTRAINT ops_research_signals_risk_level_check CHECK ((risk_level = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text]))),
+    CONSTRAINT ops_research_signals_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
+    CONSTRAINT ops_research_signals_suggested_action_check CHECK ((length(suggested_action) <= 500)),
+    CONSTRAINT ops_research_signals_title_check CHECK ((length(title) <= 300)),
+    CONSTRAINT ops_research_signals_type_check CHECK ((type = ANY (ARRAY['opportunity'::text, 'risk'::text, 'news'::text, 'release'::text, 'price'::text, 'security'::text, 'regulation'::text, 'link'::text]))),
+    CONSTRAINT ops_research_signals_untrusted_check CHECK (untrusted),
+    CONSTRAINT ops_research_signals_venue_check CHECK (((length(venue) >= 1) AND (length(venue) <= 253)))
+);
+
+COMMENT ON TABLE public.ops_research_signals IS 'What research found, scored, until it expires. Untrusted for good: suggested_action is a text for a person, and nothing reads it as a command.';
+
+COMMENT ON COLUMN public.ops_research_signals.venue IS 'Where it was found: the host of its main source.';
+
+COMMENT ON COLUMN public.ops_research_signals.score IS 'Confidence, the number of independent hosts and how new it is, as one number for the order on the screen.';
+
+COMMENT ON COLUMN public.ops_research_signals.address IS 'The canonical address of its main source; with type and asset it is the same signal again.';
+
+COMMENT ON COLUMN public.ops_research_signals.seen IS 'How often it was found while it had not expired.';
+
+ALTER TABLE public.ops_research_signals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_research_signals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_search_cache (
+    venue text NOT NULL,
+    query_key text NOT NULL,
+    query text NOT NULL,
+    answer jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.ops_search_cache IS 'Answers of search services for a day, by what was asked. Untrusted, like all that was found.';
+
+CREATE TABLE public.ops_service_windows (
+    service text NOT NULL,
+    seconds integer NOT NULL,
+    most bigint,
+    remaining bigint,
+    resets_at timestamp with time zone,
+    next_at timestamp with time zone,
+    updated_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.ops_service_windows IS 'What services say of their own limits, by the length of the window; the row of 0 seconds spaces our calls.';
+
+COMMENT ON COLUMN public.ops_service_windows.next_at IS 'When the next call may start: callers of all processes take turns.';
+
 CREATE TABLE public.ops_spend (
     id bigint NOT NULL,
     state text DEFAULT 'reserved'::text NOT NULL,
@@ -3110,6 +3500,31 @@ ALTER TABLE public.ops_spend ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW public.research_signals_now AS
+ SELECT ops_research_signals.id,
+    ops_research_signals.type,
+    ops_research_signals.venue,
+    ops_research_signals.asset,
+    ops_research_signals.confidence,
+    ops_research_signals.rationale,
+    ops_research_signals.suggested_action,
+    ops_research_signals.risk_level,
+    ops_research_signals."timestamp",
+    ops_research_signals.expires_at,
+    ops_research_signals.score,
+    ops_research_signals.title,
+    ops_research_signals.address,
+    ops_research_signals.sources,
+    ops_research_signals.seen,
+    ops_research_signals.query,
+    ops_research_signals.interest_id,
+    ops_research_signals.agent,
+    ops_research_signals.untrusted
+   FROM public.ops_research_signals
+  WHERE (ops_research_signals.expires_at > public.clock_now());
+
+COMMENT ON VIEW public.research_signals_now IS 'The signals that have not expired.';
 
 CREATE TABLE public.schema_migrations (
     version bigint NOT NULL,
@@ -3290,6 +3705,12 @@ ALTER TABLE ONLY public.ops_devices
 ALTER TABLE ONLY public.ops_event_kinds
     ADD CONSTRAINT ops_event_kinds_pkey PRIMARY KEY (kind);
 
+ALTER TABLE ONLY public.ops_interests
+    ADD CONSTRAINT ops_interests_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_interests
+    ADD CONSTRAINT ops_interests_query_key UNIQUE (query);
+
 ALTER TABLE ONLY public.ops_mission_proposals
     ADD CONSTRAINT ops_mission_proposals_pkey PRIMARY KEY (id);
 
@@ -3301,6 +3722,9 @@ ALTER TABLE ONLY public.ops_mission_steps
 
 ALTER TABLE ONLY public.ops_missions
     ADD CONSTRAINT ops_missions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_model_cooldowns
+    ADD CONSTRAINT ops_model_cooldowns_pkey PRIMARY KEY (provider, model);
 
 ALTER TABLE ONLY public.ops_outcomes
     ADD CONSTRAINT ops_outcomes_pkey PRIMARY KEY (id);
@@ -3328,6 +3752,18 @@ ALTER TABLE ONLY public.ops_reactions
 
 ALTER TABLE ONLY public.ops_reactions
     ADD CONSTRAINT ops_reactions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_repeated_calls
+    ADD CONSTRAINT ops_repeated_calls_pkey PRIMARY KEY (run, call);
+
+ALTER TABLE ONLY public.ops_research_signals
+    ADD CONSTRAINT ops_research_signals_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_search_cache
+    ADD CONSTRAINT ops_search_cache_pkey PRIMARY KEY (venue, query_key);
+
+ALTER TABLE ONLY public.ops_service_windows
+    ADD CONSTRAINT ops_service_windows_pkey PRIMARY KEY (service, seconds);
 
 ALTER TABLE ONLY public.ops_spend
     ADD CONSTRAINT ops_spend_pkey PRIMARY KEY (id);
@@ -3379,6 +3815,8 @@ CREATE UNIQUE INDEX ops_devices_name ON public.ops_devices USING btree (kind, na
 
 CREATE UNIQUE INDEX ops_devices_subject ON public.ops_devices USING btree (kind, subject) WHERE (revoked_at IS NULL);
 
+CREATE INDEX ops_interests_due ON public.ops_interests USING btree (next_run_at) WHERE enabled;
+
 CREATE INDEX ops_mission_proposals_mission ON public.ops_mission_proposals USING btree (mission_id);
 
 CREATE INDEX ops_mission_proposals_open ON public.ops_mission_proposals USING btree (id) WHERE (state = 'proposed'::text);
@@ -3404,6 +3842,12 @@ CREATE INDEX ops_reactions_created_at ON public.ops_reactions USING btree (creat
 CREATE INDEX ops_reactions_mission ON public.ops_reactions USING btree (mission_id) WHERE (mission_id IS NOT NULL);
 
 CREATE INDEX ops_reactions_rule ON public.ops_reactions USING btree (rule_id, id);
+
+CREATE INDEX ops_research_signals_expires ON public.ops_research_signals USING btree (expires_at);
+
+CREATE UNIQUE INDEX ops_research_signals_same ON public.ops_research_signals USING btree (md5(address), type, lower(asset));
+
+CREATE INDEX ops_search_cache_expires ON public.ops_search_cache USING btree (expires_at);
 
 CREATE INDEX ops_spend_day ON public.ops_spend USING btree (day);
 
@@ -3517,6 +3961,8 @@ GRANT ALL ON SCHEMA public TO openclaw_owner;
 
 REVOKE ALL ON FUNCTION public.add_device(kind text, name text, subject text, role text, public_key text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.add_interest(query text, cadence interval, venue text, depth text, budget_usd numeric, asset text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.add_job(identifier text, payload jsonb, queue_name text, run_at timestamp with time zone, max_attempts integer, job_key text, priority integer, flags text[], job_key_mode text, idempotency_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_job(identifier text, payload jsonb, queue_name text, run_at timestamp with time zone, max_attempts integer, job_key text, priority integer, flags text[], job_key_mode text, idempotency_key text) TO binaryrogue;
 
@@ -3525,6 +3971,8 @@ GRANT ALL ON FUNCTION public.add_jobs(jobs jsonb) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.add_research_signals(signals jsonb, origin jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.admit_device(kind text, subject text) FROM PUBLIC;
 
@@ -3562,6 +4010,8 @@ GRANT ALL ON FUNCTION public.budget_limit(key text, period text) TO openclaw_tui
 
 REVOKE ALL ON FUNCTION public.budget_turns_at(period text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.call_times(wanted_run text, wanted_call text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.cancel_job(job bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_job(job bigint) TO binaryrogue;
 
@@ -3580,11 +4030,17 @@ REVOKE ALL ON FUNCTION public.check_rule() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.check_step_state() FROM PUBLIC;
 
+GRANT SELECT ON TABLE public.ops_interests TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.claim_due_interest() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.current_standing() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_failed_jobs(specs json, holder text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.end_interest_run(interest bigint, error text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_spend(ids bigint[], new_state text, cost numeric) FROM PUBLIC;
 
@@ -3611,6 +4067,16 @@ REVOKE ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at te
 GRANT ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.jsonpath_fault(path text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.model_answered(answering_provider text, answering_model text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.model_failed(failed_provider text, failed_model text, fault text, message text, minutes double precision[], at_least interval, asked_ago interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.model_turn(wanted_provider text, wanted_model text, probe_for interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.note_call(made_in text, made_call text, given text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.note_windows(of_service text, windows jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.nudge_mission(mission bigint) FROM PUBLIC;
 
@@ -3654,6 +4120,8 @@ REVOKE ALL ON FUNCTION public.reconcile_missions(at_most integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.record_act(verb text, target text, before jsonb, after jsonb, payload jsonb, trace_id uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.record_call(call jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.record_removed_jobs() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reject(id bigint, reason text) FROM PUBLIC;
@@ -3663,11 +4131,15 @@ REVOKE ALL ON FUNCTION public.release_pool(dead_pool text, cause text) FROM PUBL
 
 REVOKE ALL ON FUNCTION public.release_spend(reservation bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.remove_interest(interest bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.repeated_request(wanted text, key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reserve_spend(provider text, model text, amount_usd numeric, agent text, mission_id bigint, step_id bigint, job bigint, task text, holder text, keep interval, trace_id uuid, kind text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reset_breaker(breaker text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.reset_model(wanted_provider text, wanted_model text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.resolve_paths(payload jsonb, document jsonb) FROM PUBLIC;
 
@@ -3704,6 +4176,8 @@ GRANT ALL ON FUNCTION public.sound_policy(wanted text) TO openclaw_tui;
 REVOKE ALL ON FUNCTION public.spend_keys(provider text, agent text, mission bigint, day date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.step_payload(step bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.take_call_turn(wanted_service text, spacing interval, patience interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.task_allowed(task public.ops_tasks) FROM PUBLIC;
 
@@ -3763,6 +4237,8 @@ GRANT SELECT ON TABLE public.ops_mission_steps TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_missions TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_missions TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.ops_model_cooldowns TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.ops_outcomes TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_outcomes TO openclaw_tui;
 
@@ -3778,7 +4254,17 @@ GRANT SELECT ON TABLE public.ops_reaction_rests TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_reactions TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.ops_repeated_calls TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_research_signals TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_search_cache TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_service_windows TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.ops_spend TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.research_signals_now TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.schema_migrations TO openclaw_tui;
 
