@@ -13,6 +13,7 @@ const GROUPS: Record<string, string> = {
   devices: 'who may reach this system from elsewhere',
   rules: 'what starts by itself',
   reactions: 'what the rules decided',
+  memory: 'what was learned',
   tasks: 'what can be run',
   plans: 'what missions can be made of',
   events: 'what happened',

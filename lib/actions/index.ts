@@ -2,6 +2,7 @@ import { approvalActions } from './approvals.ts';
 import { catalogueActions } from './catalogue.ts';
 import { deviceActions } from './devices.ts';
 import { jobActions } from './jobs.ts';
+import { memoryActions } from './memory.ts';
 import { missionActions } from './missions.ts';
 import { ruleActions } from './rules.ts';
 import { scheduleActions } from './schedules.ts';
@@ -15,6 +16,7 @@ export const ACTIONS: readonly Action[] = [
   ...scheduleActions,
   ...deviceActions,
   ...ruleActions,
+  ...memoryActions,
   ...catalogueActions,
 ];
 
