@@ -1343,6 +1343,23 @@ begin
   return filled;
 end $$;
 
+CREATE FUNCTION public.forget_memory(memory bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare gone ops_memory;
+begin
+  if not trusted_session() then
+    perform refuse('OC006', format('role %s may not change memory', session_user), 'openclaw memory remove');
+  end if;
+  delete from ops_memory where id = memory returning * into gone;
+  if not found then
+    perform refuse('OC011', format('there is no memory %s', memory), 'openclaw memory list');
+  end if;
+  perform record_act('memory remove', 'memory ' || memory, jsonb_build_object('kind', gone.kind, 'text', left(gone.text, 500)), null);
+  return true;
+end $$;
+
 CREATE FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text DEFAULT 'value'::text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1799,6 +1816,23 @@ CREATE FUNCTION public.policy_value(wanted text) RETURNS jsonb
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$ select value from ops_policy where key = wanted order by version desc limit 1 $$;
 
+CREATE FUNCTION public.prune_memory(cap integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare gone integer;
+begin
+  delete from ops_memory m where (m.superseded_by is not null and m.updated_at < clock_now() - interval '30 days')
+    or m.id in (
+      select r.id from (
+        select o.id, row_number() over (partition by o.agent order by o.pinned desc,
+                 o.confidence * power(0.5, extract(epoch from clock_now() - coalesce(o.last_used_at, o.created_at)) / (90 * 86400)) desc, o.id desc) as place, o.pinned
+        from ops_memory o where o.superseded_by is null) r
+      where r.place > cap and not r.pinned);
+  get diagnostics gone = row_count;
+  return gone;
+end $$;
+
 CREATE FUNCTION public.put_rule(rule jsonb) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2144,6 +2178,43 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.release_spend(reservation bigint) IS 'Gives a reservation back: the call was not made, or failed and costs nothing.';
+
+CREATE FUNCTION public.remember(kind text, text text, agent text DEFAULT NULL::text, tags text[] DEFAULT '{}'::text[], confidence double precision DEFAULT 0.5, provenance jsonb DEFAULT '{}'::jsonb, untrusted boolean DEFAULT false, supersedes bigint DEFAULT NULL::bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_variable
+declare m ops_memory; by_person boolean := current_actor() !~ '^(agent|rule):|^(system|cron)$';
+begin
+  if not trusted_session() then
+    perform refuse('OC006', format('role %s may not write memory', session_user), 'what agents believe is the operator''s: openclaw memory add');
+  end if;
+  if kind is null or kind not in ('insight', 'pattern', 'strategy', 'preference', 'lesson') then
+    perform refuse('OC009', format('there is no kind of memory "%s"', kind), 'insight, pattern, strategy, preference or lesson');
+  end if;
+  if coalesce(length(btrim(text)), 0) not between 1 and 8000 then
+    perform refuse('OC009', format('the text has %s characters, expected 1 to 8000', coalesce(length(btrim(text)), 0)), 'one thought a row; long notes belong into the workspace');
+  end if;
+  if confidence not between 0 and 1 then
+    perform refuse('OC009', format('confidence is %s, expected 0 to 1', confidence), '0.5 is a guess, 0.9 is well shown');
+  end if;
+  insert into ops_memory as o (kind, text, agent, tags, confidence, provenance, untrusted, pinned)
+    values (kind, btrim(text), agent, coalesce(tags, '{}'), confidence, coalesce(provenance, '{}'), untrusted, by_person)
+    on conflict (content_hash) where superseded_by is null do update set
+      confidence = least(0.99, greatest(o.confidence, 1 - (1 - o.confidence) * (1 - excluded.confidence))), updated_at = clock_now(),
+      tags = array(select distinct unnest(o.tags || excluded.tags) order by 1), pinned = o.pinned or excluded.pinned, untrusted = o.untrusted and excluded.untrusted
+    returning * into m;
+  if supersedes is not null and supersedes <> m.id then
+    update ops_memory set superseded_by = m.id, updated_at = clock_now() where id = supersedes and superseded_by is null;
+    if not found then
+      perform refuse('OC011', format('there is no memory %s to supersede', supersedes), 'openclaw memory list');
+    end if;
+  end if;
+  perform record_act('memory add', 'memory ' || m.id, null, jsonb_build_object('kind', m.kind, 'confidence', m.confidence), jsonb_strip_nulls(jsonb_build_object('supersedes', supersedes)));
+  return m.id;
+end $_$;
+
+COMMENT ON FUNCTION public.remember(kind text, text text, agent text, tags text[], confidence double precision, provenance jsonb, untrusted boolean, supersedes bigint) IS 'Writes a memory, or makes the same one surer. Returns its id.';
 
 CREATE FUNCTION public.remove_interest(interest bigint) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2499,6 +2570,31 @@ CREATE FUNCTION public.rule_rest(r public.ops_reaction_rules) RETURNS interval
     LANGUAGE sql IMMUTABLE
     AS $$ select case when (r).over is null then (r).cooldown else greatest((r).cooldown, (r).over) end $$;
 
+CREATE FUNCTION public.search_memory(wanted text, of_agent text DEFAULT NULL::text, at_most integer DEFAULT 10) RETURNS TABLE(id bigint, kind text, agent text, text text, tags text[], confidence real, untrusted boolean, rank real, created_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare words tsquery := websearch_to_tsquery('simple', wanted); found integer := 0; seen bigint[] := '{}';
+begin
+  -- Of very many rows with the word the newest thousand are ranked: ranking all of them is what takes the time.
+  return query
+    select m.id, m.kind, m.agent, m.text, m.tags, m.confidence, m.untrusted, (ts_rank(m.search, words) * (0.5 + m.confidence) * (1 + ln(1 + m.used_count) / 10))::real, m.created_at
+    from (select c.* from ops_memory c where c.search @@ words and c.superseded_by is null and (of_agent is null or c.agent is null or c.agent = of_agent) order by c.id desc limit 1000) m
+    order by 8 desc, m.id desc limit at_most;
+  get diagnostics found = row_count;
+  if found >= at_most or length(wanted) < 3 or not exists (select from pg_extension where extname = 'pg_trgm') then
+    return;
+  end if;
+  return query execute
+    'select m.id, m.kind, m.agent, m.text, m.tags, m.confidence, m.untrusted, (word_similarity($1, m.text) / 10 * (0.5 + m.confidence))::real, m.created_at
+     from (select c.* from ops_memory c where $1 <% c.text and not c.search @@ $4 and c.superseded_by is null and ($2 is null or c.agent is null or c.agent = $2) limit 300) m
+     order by 8 desc, m.id desc limit $3'
+    using wanted, of_agent, at_most - found, words;
+end $_$;
+
+COMMENT ON FUNCTION public.search_memory(wanted text, of_agent text, at_most integer) IS 'Memories that fit some words, best first; misspelt words too where pg_trgm is there.';
+
 CREATE FUNCTION public.set_policy(key text, value jsonb, reason text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2744,6 +2840,11 @@ CREATE FUNCTION public.trusted_session() RETURNS boolean
     AS $$ select pg_catalog.has_table_privilege(session_user, 'public.clock_override', 'insert') $$;
 
 COMMENT ON FUNCTION public.trusted_session() IS 'Whether the login belongs to the owner: a worker, the command line, an administrator.';
+
+CREATE FUNCTION public.use_memories(ids bigint[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ update ops_memory set used_count = used_count + 1, last_used_at = clock_now() where id in (select id from ops_memory where id = any (ids) order by id for update) $$;
 
 CREATE FUNCTION public.utc_day() RETURNS date
     LANGUAGE sql STABLE
@@ -3076,6 +3177,50 @@ COMMENT ON TABLE public.ops_event_kinds IS 'Every kind of event that a part emit
 
 ALTER TABLE public.ops_interests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_interests_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_memory (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    agent text,
+    text text NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    confidence real DEFAULT 0.5 NOT NULL,
+    provenance jsonb DEFAULT '{}'::jsonb NOT NULL,
+    untrusted boolean DEFAULT false NOT NULL,
+    pinned boolean DEFAULT false NOT NULL,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    superseded_by bigint,
+    used_count integer DEFAULT 0 NOT NULL,
+    last_used_at timestamp with time zone,
+    mirror_hash text,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    content_hash text GENERATED ALWAYS AS (md5(((((kind || ':'::text) || COALESCE(agent, ''::text)) || ':'::text) || lower(regexp_replace(text, '\s+'::text, ' '::text, 'g'::text))))) STORED NOT NULL,
+    search tsvector GENERATED ALWAYS AS ((setweight(to_tsvector('simple'::regconfig, text), 'A'::"char") || setweight(array_to_tsvector(tags), 'B'::"char"))) STORED NOT NULL,
+    CONSTRAINT ops_memory_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
+    CONSTRAINT ops_memory_kind_check CHECK ((kind = ANY (ARRAY['insight'::text, 'pattern'::text, 'strategy'::text, 'preference'::text, 'lesson'::text]))),
+    CONSTRAINT ops_memory_provenance_check CHECK ((jsonb_typeof(provenance) = 'object'::text)),
+    CONSTRAINT ops_memory_text_check CHECK (((length(text) >= 1) AND (length(text) <= 8000)))
+);
+
+COMMENT ON TABLE public.ops_memory IS 'Insights, patterns, strategies, preferences and lessons, with how sure they are and where they come from.';
+
+COMMENT ON COLUMN public.ops_memory.agent IS 'Whose it is; null is everybody''s.';
+
+COMMENT ON COLUMN public.ops_memory.pinned IS 'Never pruned: an operator wrote it, or said so.';
+
+COMMENT ON COLUMN public.ops_memory.superseded_by IS 'What took its place; such a row is kept for a while and found no more.';
+
+COMMENT ON COLUMN public.ops_memory.mirror_hash IS 'SHA-256 of the file as it was last written or read: another one in the workspace is an edit by hand.';
+
+ALTER TABLE public.ops_memory ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_memory_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -3711,6 +3856,9 @@ ALTER TABLE ONLY public.ops_interests
 ALTER TABLE ONLY public.ops_interests
     ADD CONSTRAINT ops_interests_query_key UNIQUE (query);
 
+ALTER TABLE ONLY public.ops_memory
+    ADD CONSTRAINT ops_memory_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ops_mission_proposals
     ADD CONSTRAINT ops_mission_proposals_pkey PRIMARY KEY (id);
 
@@ -3816,6 +3964,14 @@ CREATE UNIQUE INDEX ops_devices_name ON public.ops_devices USING btree (kind, na
 CREATE UNIQUE INDEX ops_devices_subject ON public.ops_devices USING btree (kind, subject) WHERE (revoked_at IS NULL);
 
 CREATE INDEX ops_interests_due ON public.ops_interests USING btree (next_run_at) WHERE enabled;
+
+CREATE INDEX ops_memory_age ON public.ops_memory USING btree (agent, created_at);
+
+CREATE UNIQUE INDEX ops_memory_content ON public.ops_memory USING btree (content_hash) WHERE (superseded_by IS NULL);
+
+CREATE INDEX ops_memory_like ON public.ops_memory USING gin (text public.gin_trgm_ops) WHERE (superseded_by IS NULL);
+
+CREATE INDEX ops_memory_search ON public.ops_memory USING gin (search) WHERE (superseded_by IS NULL);
 
 CREATE INDEX ops_mission_proposals_mission ON public.ops_mission_proposals USING btree (mission_id);
 
@@ -3938,6 +4094,9 @@ CREATE TRIGGER ops_reaction_rules_check BEFORE INSERT OR UPDATE ON public.ops_re
 CREATE TRIGGER ops_reactions_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_reactions FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
 CREATE TRIGGER task_queue_no_change INSTEAD OF DELETE OR UPDATE ON public.task_queue FOR EACH ROW EXECUTE FUNCTION public.raise_task_queue_readonly();
+
+ALTER TABLE ONLY public.ops_memory
+    ADD CONSTRAINT ops_memory_superseded_by_fkey FOREIGN KEY (superseded_by) REFERENCES public.ops_memory(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.ops_mission_proposals
     ADD CONSTRAINT ops_mission_proposals_mission_id_fkey FOREIGN KEY (mission_id) REFERENCES public.ops_missions(id);
@@ -4063,6 +4222,8 @@ REVOKE ALL ON FUNCTION public.explain_event(document jsonb, event bigint) FROM P
 
 REVOKE ALL ON FUNCTION public.fill_template(template text, document jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.forget_memory(memory bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) TO openclaw_tui;
 
@@ -4098,6 +4259,8 @@ REVOKE ALL ON FUNCTION public.policy_value(wanted text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.policy_value(wanted text) TO binaryrogue;
 GRANT ALL ON FUNCTION public.policy_value(wanted text) TO openclaw_tui;
 
+REVOKE ALL ON FUNCTION public.prune_memory(cap integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.put_rule(rule jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.queue_reactions() FROM PUBLIC;
@@ -4131,6 +4294,8 @@ REVOKE ALL ON FUNCTION public.release_pool(dead_pool text, cause text) FROM PUBL
 
 REVOKE ALL ON FUNCTION public.release_spend(reservation bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.remember(kind text, text text, agent text, tags text[], confidence double precision, provenance jsonb, untrusted boolean, supersedes bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.remove_interest(interest bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.repeated_request(wanted text, key text) FROM PUBLIC;
@@ -4159,6 +4324,8 @@ REVOKE ALL ON FUNCTION public.rule_mismatch(r public.ops_reaction_rules, kind te
 
 REVOKE ALL ON FUNCTION public.rule_rest(r public.ops_reaction_rules) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.search_memory(wanted text, of_agent text, at_most integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.set_policy(key text, value jsonb, reason text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.set_rule_enabled(rule text, wanted boolean) FROM PUBLIC;
@@ -4186,6 +4353,8 @@ REVOKE ALL ON FUNCTION public.tell_breaker() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.tell_policy() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.trip_breaker(breaker text, lasts interval, reason text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.use_memories(ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.utc_day() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.utc_day() TO openclaw_tui;
@@ -4227,6 +4396,8 @@ GRANT SELECT ON TABLE public.ops_budget_use TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_devices TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_event_kinds TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_memory TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_mission_proposals TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_mission_proposals TO openclaw_tui;
