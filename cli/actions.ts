@@ -14,6 +14,7 @@ const GROUPS: Record<string, string> = {
   rules: 'what starts by itself',
   reactions: 'what the rules decided',
   memory: 'what was learned',
+  agents: 'look at, stop and talk to the agents',
   tasks: 'what can be run',
   plans: 'what missions can be made of',
   events: 'what happened',

@@ -62,6 +62,23 @@ export function addProcessVerbs(program: Command): void {
       const { worker } = await import('./worker.ts');
       process.exitCode = await worker(pools, options);
     });
+  program
+    .command('agent')
+    .description('run one agent in this process, on servers that run already')
+    .argument('<name>', 'its name: openclaw agents list')
+    .option('--standby', 'while it runs elsewhere, wait, and take over when that one ends')
+    .action(async (name: string, options: { standby?: boolean }) => {
+      const { agent } = await import('./loops.ts');
+      process.exitCode = await agent(name, options);
+    });
+  program
+    .command('bridge')
+    .description('carry the beats of the agents from Redis to Postgres')
+    .option('--standby', 'while it runs elsewhere, wait, and take over when that one ends')
+    .action(async (options: { standby?: boolean }) => {
+      const { bridge } = await import('./loops.ts');
+      process.exitCode = await bridge(options);
+    });
   const config = program.command('config').description('the configuration');
   config
     .command('check')

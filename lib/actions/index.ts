@@ -1,3 +1,4 @@
+import { agentActions } from './agents.ts';
 import { approvalActions } from './approvals.ts';
 import { catalogueActions } from './catalogue.ts';
 import { deviceActions } from './devices.ts';
@@ -18,6 +19,7 @@ export const ACTIONS: readonly Action[] = [
   ...ruleActions,
   ...memoryActions,
   ...catalogueActions,
+  ...agentActions,
 ];
 
 export type { Action, ActionContext, ActionInput, ActionResult, Argument, Option } from './types.ts';

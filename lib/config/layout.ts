@@ -9,6 +9,15 @@ export interface Layout {
   readonly tasks: string;
   readonly plans: string;
   readonly cron: string;
+  /** Agents of the operator's own, a folder each. */
+  readonly agents: string;
+  /** Edited identities, `<agent>.md`. */
+  readonly agentFiles: string;
+  /** The last good identity of each agent. */
+  readonly identities: string;
+  /** Texts and panels that agents draw. */
+  readonly canvas: string;
+  readonly telegram: string;
   readonly credentials: string;
   /** What agents, devices and schedules keep; credentials are inside of it. */
   readonly dotOpenclaw: string;
@@ -20,6 +29,7 @@ export interface Layout {
   readonly backups: string;
   /** The git repository that the workspace is committed into. */
   readonly repo: string;
+  /** Files that people sent, by hash; never executed. */
   readonly uploads: string;
   /** Pid files of `up`; 0700. */
   readonly run: string;
@@ -34,6 +44,11 @@ export function layoutOf(home: string): Layout {
     tasks: under('tasks'),
     plans: under('plans'),
     cron: under('.openclaw', 'cron'),
+    agents: under('agents'),
+    agentFiles: under('.openclaw', 'agents'),
+    identities: under('.openclaw', 'identity'),
+    canvas: under('.openclaw', 'canvas'),
+    telegram: under('.openclaw', 'telegram'),
     credentials: under('.openclaw', 'credentials'),
     dotOpenclaw: under('.openclaw'),
     config: under('config'),

@@ -11,3 +11,4 @@ export {
 export { type MigrateResult, migrate } from './migrate.ts';
 export { DATABASE, type PreparedDatabase, prepareDatabase } from './prepare.ts';
 export { LOGIN_ROLES, OWNER, provisionRoles } from './roles.ts';
+export { type Singleton, type SingletonOptions, takeSingleton } from './singleton.ts';

@@ -82,6 +82,7 @@ export const POLICY_KEYS = {
   'retention.jobs_failed': key(duration, 'How long jobs are kept that failed or were cancelled.'),
   'retention.jobs_ok': key(duration, 'How long jobs are kept that went well.'),
   'retention.logs': key(duration, 'How long log files are kept.'),
+  'retention.messages': key(duration, 'How long messages are kept that came in, went out, or that agents were told.'),
   'retention.missions': key(duration, 'How long ended missions are kept, with their steps and proposals.'),
   'retention.workers': key(duration, 'How long workers that ended stay in the registry.'),
   'sql.allow': key(

@@ -82,16 +82,19 @@ create table agent_heartbeats (
   host text not null,
   pid integer not null,
   seq bigint not null,
-  status text not null check (status in ('starting', 'idle', 'busy', 'stopping')),
+  status text not null check (status in ('starting', 'idle', 'busy', 'stopped', 'stopping', 'ended')),
   via text not null check (via in ('bridge', 'direct')),
   current_job text,
   rss_bytes bigint,
   loop_lag_ms real,
   beat_at timestamptz not null,
-  received_at timestamptz not null default now()
+  received_at timestamptz not null default clock_now(),
+  unique (agent, host, pid, seq)
 );
-comment on table agent_heartbeats is 'Beats of the agents; who is down is one look at the last beat of each.';
+comment on table agent_heartbeats is 'Beats of the agents, two a minute each; who is down is one look at the last beat of each (agent_status).';
+comment on column agent_heartbeats.via is 'bridge: it came through Redis; direct: Redis, or the bridge, was away.';
 create index agent_heartbeats_last on agent_heartbeats (agent, received_at desc);
+create index agent_heartbeats_received_at on agent_heartbeats (received_at);
 
 -- One act, as the table of actions and the SQL functions record it.
 create function record_act(verb text, target text, before jsonb, after jsonb, payload jsonb default '{}', trace_id uuid default null) returns bigint

@@ -50,6 +50,21 @@ begin
     select id from ops_approvals where state <> 'open' and answered_at < retention_limit('retention.missions') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('approvals', deleted);
+  delete from agent_heartbeats where id in (select id from agent_heartbeats where received_at < retention_limit('retention.heartbeats') order by received_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('beats', deleted);
+  delete from agent_messages where id in (select id from agent_messages where handled_at is not null and created_at < retention_limit('retention.messages') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('messages', deleted);
+  delete from inbox where id in (select id from inbox where handled_at is not null and received_at < retention_limit('retention.messages') order by received_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('received', deleted);
+  -- An edit goes before what it edits; buttons go with their message.
+  delete from outbox where id in (
+    select o.id from outbox o where o.state not in ('queued', 'sending') and o.created_at < retention_limit('retention.messages')
+      and not exists (select from outbox e where e.edits = o.id) order by o.created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('sent', deleted);
   delete from workers where state <> 'live' and ended_at < retention_limit('retention.workers');
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('workers', deleted);

@@ -131,6 +131,7 @@ insert into ops_policy_keys (key, schema) values
   ('retention.jobs_failed', '{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}'),
   ('retention.jobs_ok', '{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}'),
   ('retention.logs', '{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}'),
+  ('retention.messages', '{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}'),
   ('retention.missions', '{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}'),
   ('retention.workers', '{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}'),
   ('sql.allow', '{"type":"object","properties":{"effects":{"type":"array","items":{"type":"string","enum":["read","write","outside"]}},"tasks":{"type":"array","items":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"}},"except":{"type":"array","items":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"}}},"required":["effects","tasks","except"],"additionalProperties":false}'),
@@ -151,6 +152,7 @@ insert into ops_policy (key, version, value, actor, reason) values
   ('quota.tasks', 1, '{"web_search": 50, "api_call": 200, "git_commit": 20}', 'system', 'starts a day'),
   ('retention.heartbeats', 1, '"7 days"', 'system', 'beats of the agents'),
   ('retention.logs', 1, '"14 days"', 'system', 'log files'),
+  ('retention.messages', 1, '"30 days"', 'system', 'messages that came in, went out, and that agents were told'),
   ('task.retries', 1, '{"deploy": 1, "backup": 5}', 'system', 'others as the task says, 3 by default');
 
 create function tell_policy() returns trigger

@@ -29,6 +29,8 @@ begin
       cancel_job(bigint), retry_job(bigint), cancel_mission(bigint), plan_faults(jsonb), policy_value(text) to binaryrogue;
     grant select on ops_approvals to binaryrogue;
     grant execute on function answer_approval(bigint, text, text, jsonb), approve(bigint, text, text), reject(bigint, text), approval_text(bigint) to binaryrogue;
+    grant select on agent_status to binaryrogue;
+    grant execute on function send_to_agent(text, text, jsonb, text, text, boolean), agent_alive_limit() to binaryrogue;
   end if;
   if exists (select from pg_roles where rolname = 'openclaw_tui') then
     grant usage on schema public to openclaw_tui;
@@ -39,6 +41,7 @@ begin
     grant execute on function policy_value(text), plan_faults(jsonb), slowest_statements(integer) to openclaw_tui;
     grant execute on function approval_text(bigint) to openclaw_tui;
     grant execute on function sound_policy(text), policy_fault(text, jsonb), json_schema_fault(jsonb, jsonb, text), utc_day(), budget_limit(text, text) to openclaw_tui;
+    grant execute on function agent_alive_limit() to openclaw_tui;
   end if;
   if exists (select from pg_roles where rolname = 'openclaw_backup') then
     grant usage on schema public to openclaw_backup;

@@ -20,18 +20,12 @@ const clock = (days: number) =>
      on conflict (only_row) do update set at = excluded.at`,
     [days],
   );
-const retain = async (atMost = 5000): Promise<Record<string, number>> =>
-  (await query('select apply_retention($1) as done', [atMost]))[0].done;
-const NOTHING = {
-  jobs: 0,
-  events: 0,
-  acts: 0,
-  outcomes: 0,
-  missions: 0,
-  workers: 0,
-  approvals: 0,
-  research_signals: 0,
+/** The counts; those of tables that this file does not fill are left out where they are 0. */
+const retain = async (atMost = 5000): Promise<Record<string, number>> => {
+  const done: Record<string, number> = (await query('select apply_retention($1) as done', [atMost]))[0].done;
+  return Object.fromEntries(Object.entries(done).filter(([name, count]) => name in NOTHING || count > 0));
 };
+const NOTHING = { jobs: 0, events: 0, acts: 0, outcomes: 0, missions: 0, workers: 0 };
 const countOf = async (table: string): Promise<number> =>
   (await query(`select count(*)::integer as count from ${table}`))[0].count;
 
@@ -156,8 +150,7 @@ test('one call deletes one batch, the oldest first', async () => {
       [5, 0],
     ],
   );
-  const [{ done }] = await query('select apply_retention(10) as done');
-  assert.equal(done, NOTHING);
+  assert.equal(await retain(10), NOTHING);
 });
 
 test('a policy that is missing deletes nothing; one that is null is refused', async () => {

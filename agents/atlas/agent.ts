@@ -1,0 +1,3 @@
+import { defineAgent } from '../../lib/agents/index.ts';
+
+export default defineAgent({ handlers: {} });
