@@ -34,6 +34,18 @@ CREATE TYPE public.spend_answer AS (
 
 COMMENT ON TYPE public.spend_answer IS 'Either a reservation, or why there is none (price_unknown, budget, calls, policy) and when it is worth asking again.';
 
+CREATE FUNCTION public.add_buttons(message bigint, buttons jsonb) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+  insert into message_buttons (token, outbox_id, line, place, label, action, args, for_user, expires_at)
+  select substr(replace(gen_random_uuid()::text, '-', ''), 1, 20), $1, l.n, b.n, b.value ->> 'label', b.value ->> 'action',
+         coalesce((select array_agg(a.value order by a.n) from jsonb_array_elements_text(b.value -> 'args') with ordinality as a (value, n)), '{}'),
+         (b.value ->> 'for_user')::bigint, clock_now() + (b.value ->> 'expires_in')::interval
+  from jsonb_array_elements($2) with ordinality as l (value, n),
+       jsonb_array_elements(case jsonb_typeof(l.value) when 'array' then l.value else jsonb_build_array(l.value) end) with ordinality as b (value, n)
+$_$;
+
 CREATE FUNCTION public.add_device(kind text, name text, subject text, role text, public_key text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -329,6 +341,12 @@ end $$;
 
 COMMENT ON FUNCTION public.admit_device(kind text, subject text) IS 'The device of this subject with its role, or no row: unknown or revoked.';
 
+CREATE FUNCTION public.agent_alive_limit() RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN '00:01:15'::interval;
+
+COMMENT ON FUNCTION public.agent_alive_limit() IS 'Two and a half beats: an agent that was silent for longer is down.';
+
 CREATE FUNCTION public.answer_approval(id bigint, answer text, reason text DEFAULT NULL::text, output jsonb DEFAULT NULL::jsonb) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -505,6 +523,21 @@ begin
     select id from ops_approvals where state <> 'open' and answered_at < retention_limit('retention.missions') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('approvals', deleted);
+  delete from agent_heartbeats where id in (select id from agent_heartbeats where received_at < retention_limit('retention.heartbeats') order by received_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('beats', deleted);
+  delete from agent_messages where id in (select id from agent_messages where handled_at is not null and created_at < retention_limit('retention.messages') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('messages', deleted);
+  delete from inbox where id in (select id from inbox where handled_at is not null and received_at < retention_limit('retention.messages') order by received_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('received', deleted);
+  -- An edit goes before what it edits; buttons go with their message.
+  delete from outbox where id in (
+    select o.id from outbox o where o.state not in ('queued', 'sending') and o.created_at < retention_limit('retention.messages')
+      and not exists (select from outbox e where e.edits = o.id) order by o.created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('sent', deleted);
   delete from workers where state <> 'live' and ended_at < retention_limit('retention.workers');
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('workers', deleted);
@@ -906,6 +939,46 @@ begin
   return new;
 end $$;
 
+CREATE TABLE public.agent_messages (
+    id bigint NOT NULL,
+    recipient text NOT NULL,
+    kind text NOT NULL,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    sender text DEFAULT public.current_actor() NOT NULL,
+    reply_to text,
+    untrusted boolean DEFAULT false NOT NULL,
+    dedupe_key text,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    started_at timestamp with time zone,
+    handled_at timestamp with time zone,
+    result jsonb,
+    error_class text,
+    error text,
+    CONSTRAINT agent_messages_check CHECK (((handled_at IS NOT NULL) = (state <> 'waiting'::text))),
+    CONSTRAINT agent_messages_kind_check CHECK ((kind ~ '^[a-z][a-z0-9_.]{0,63}$'::text)),
+    CONSTRAINT agent_messages_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
+    CONSTRAINT agent_messages_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'handled'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE public.agent_messages IS 'What agents are told. Each is handled once: handled_at is written in one transaction with everything that handling it changed.';
+
+COMMENT ON COLUMN public.agent_messages.reply_to IS 'Where an answer goes: a recipient of queue_message, or null.';
+
+COMMENT ON COLUMN public.agent_messages.attempts IS 'Raised before handling starts, so that a message which kills its agent is given up after three starts.';
+
+CREATE FUNCTION public.claim_agent_message(agent text, in_hand bigint[] DEFAULT '{}'::bigint[]) RETURNS SETOF public.agent_messages
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+  update agent_messages m set attempts = m.attempts + 1, started_at = clock_now()
+    where m.id = (select id from agent_messages where recipient = $1 and handled_at is null and not_before <= clock_now() and id <> all (in_hand) order by id limit 1 for update)
+    returning m.*
+$_$;
+
 CREATE TABLE public.ops_interests (
     id bigint NOT NULL,
     query text NOT NULL,
@@ -1072,6 +1145,37 @@ begin
   if parts is null then return null; end if;
   return (parts[1]::numeric * case when parts[2] = 'ms' then 1 when parts[2] like 's%' then 1000 when parts[2] like 'm%' then 60000 when parts[2] like 'h%' then 3600000 else 86400000 end)::bigint;
 end $_$;
+
+CREATE FUNCTION public.edit_message(message bigint, text text, options jsonb DEFAULT '{}'::jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare original outbox; waiting bigint;
+begin
+  select * into original from outbox where id = $1 for no key update;
+  if not found then
+    perform refuse('OC011', format('there is no message %s in the outbox', $1), 'queue_message() returns the id');
+  end if;
+  if original.state = 'queued' then
+    update outbox set text = $2, options = outbox.options || coalesce($3, '{}') where id = $1;
+    return $1;
+  end if;
+  if original.chat_id is null then
+    return $1;
+  end if;
+  update outbox set text = $2, options = outbox.options || coalesce($3, '{}'), revision = revision + 1
+    where edits = $1 and state in ('queued', 'sending') returning id into waiting;
+  if waiting is null then
+    insert into outbox (recipient, chat_id, edits, text, options, severity, trace_id)
+      values (original.recipient, original.chat_id, $1, $2, (original.options - 'answers') || coalesce($3, '{}'), original.severity, original.trace_id)
+      returning id into waiting;
+  end if;
+  perform pg_notify('outbox', '');
+  return waiting;
+end $_$;
+
+COMMENT ON FUNCTION public.edit_message(message bigint, text text, options jsonb) IS 'Rewrites a message that queue_message() queued, as often as wanted; the sender sends the newest text, at most one edit a second a chat.';
 
 CREATE FUNCTION public.end_failed_jobs(specs json, holder text) RETURNS integer
     LANGUAGE plpgsql
@@ -1342,6 +1446,29 @@ begin
   end loop;
   return filled;
 end $$;
+
+CREATE FUNCTION public.finish_agent_message(message bigint, outcome text, result jsonb DEFAULT NULL::jsonb, error_class text DEFAULT NULL::text, error text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare m agent_messages; took double precision;
+begin
+  update agent_messages a set state = $2, handled_at = clock_now(), result = $3, error_class = $4, error = $5
+    where a.id = $1 and a.handled_at is null returning a.* into m;
+  if not found then
+    return false;
+  end if;
+  took := extract(epoch from clock_timestamp() - m.started_at) * 1000;
+  insert into ops_agent_events (kind, agent, severity, tags, payload, trace_id)
+    values (case $2 when 'handled' then 'agent.message_handled' else 'agent.message_failed' end, m.recipient, case $2 when 'handled' then 'info' else 'error' end, array[m.kind],
+            jsonb_strip_nulls(jsonb_build_object('message', m.id, 'kind', m.kind, 'sender', m.sender, 'attempts', m.attempts, 'error_class', $4, 'error', $5)), m.trace_id);
+  insert into ops_outcomes (agent, task, attempt, success, state, duration_ms, input_bytes, error_class, trace_id)
+    values (m.recipient, 'agent:' || m.kind, m.attempts, $2 = 'handled', case $2 when 'handled' then 'succeeded' else 'failed' end, greatest(took, 0), octet_length(m.payload::text), $4, m.trace_id);
+  return true;
+end $_$;
+
+COMMENT ON FUNCTION public.finish_agent_message(message bigint, outcome text, result jsonb, error_class text, error text) IS 'Marks a message as handled or failed, with its event and its outcome, once.';
 
 CREATE FUNCTION public.forget_memory(memory bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1876,6 +2003,50 @@ begin
 end $_$;
 
 COMMENT ON FUNCTION public.put_rule(rule jsonb) IS 'Writes a rule, new or the next version of its name; every fault is refused (OC012, OC007). Returns its id.';
+
+CREATE FUNCTION public.queue_message(recipient text, text text, options jsonb DEFAULT '{}'::jsonb, dedupe_key text DEFAULT NULL::text, severity text DEFAULT 'info'::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare chats bigint[]; roles text[]; chat bigint; key text; one bigint; first_id bigint; given jsonb := coalesce($3, '{}');
+begin
+  if coalesce(length($2), 0) = 0 then
+    perform refuse('OC009', 'a message has no text', 'give it one');
+  end if;
+  if $1 ~ '^(telegram:)?-?[0-9]{1,18}$' then
+    chats := array[regexp_replace($1, '^telegram:', '')::bigint];
+  else
+    roles := case $1 when 'owner' then array['owner'] when 'operators' then array['owner', 'operator'] when 'everyone' then array['owner', 'operator', 'viewer'] end;
+    if roles is null then
+      perform refuse('OC009', format('%L is no recipient', $1), 'telegram:<chat id>, owner, operators or everyone');
+    end if;
+    select array_agg(d.subject::bigint order by d.id) into chats from ops_devices d
+      where d.kind = 'telegram' and d.revoked_at is null and d.role = any (roles) and d.subject ~ '^[0-9]{1,15}$';
+  end if;
+  if chats is null then
+    insert into outbox (recipient, text, options, dedupe_key, severity, state, error, ended_at)
+      values ($1, $2, given, $4, $5, 'skipped', 'nobody is paired: openclaw pair list', clock_now())
+      on conflict (dedupe_key) do nothing returning id into first_id;
+    return coalesce(first_id, (select o.id from outbox o where o.dedupe_key = $4));
+  end if;
+  foreach chat in array chats loop
+    key := case when cardinality(chats) > 1 then $4 || '@' || chat else $4 end;
+    insert into outbox (recipient, chat_id, text, options, dedupe_key, severity)
+      values ($1, chat, $2, given - 'buttons', key, $5)
+      on conflict (dedupe_key) do nothing returning id into one;
+    if one is null then
+      first_id := coalesce(first_id, (select o.id from outbox o where o.dedupe_key = key));
+      continue;
+    end if;
+    first_id := coalesce(first_id, one);
+    perform add_buttons(one, given -> 'buttons');
+  end loop;
+  perform pg_notify('outbox', '');
+  return first_id;
+end $_$;
+
+COMMENT ON FUNCTION public.queue_message(recipient text, text text, options jsonb, dedupe_key text, severity text) IS 'Queues a message in the caller''s transaction; returns the id of its first row. The same dedupe key is the same message. Recipient: telegram:<chat id>, owner, operators, everyone. Options: html (true: the text is Telegram''s HTML), buttons ([[{label, action, args, for_user, expires_in}]]), answers (an approval''s id, which a reply to the message answers), silent, alert (true: a muted chat is spared it unless it is critical).';
 
 CREATE FUNCTION public.queue_reactions() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2595,6 +2766,50 @@ end $_$;
 
 COMMENT ON FUNCTION public.search_memory(wanted text, of_agent text, at_most integer) IS 'Memories that fit some words, best first; misspelt words too where pg_trgm is there.';
 
+CREATE FUNCTION public.send_to_agent(recipient text, kind text, payload jsonb DEFAULT '{}'::jsonb, dedupe_key text DEFAULT NULL::text, reply_to text DEFAULT NULL::text, untrusted boolean DEFAULT false) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare new_id bigint;
+begin
+  if not exists (select from ops_agents a where a.id = $1) then
+    perform refuse('OC011', format('there is no agent %L', $1), 'openclaw agents list');
+  end if;
+  insert into agent_messages (recipient, kind, payload, sender, reply_to, untrusted, dedupe_key, trace_id)
+    values ($1, $2, coalesce($3, '{}'), current_actor(), $5, $6, $4, current_trace())
+    on conflict (dedupe_key) do nothing returning id into new_id;
+  if new_id is null then
+    select m.id into new_id from agent_messages m where m.dedupe_key = $4;
+    return new_id;
+  end if;
+  perform pg_notify('agent:message', $1);
+  return new_id;
+end $_$;
+
+COMMENT ON FUNCTION public.send_to_agent(recipient text, kind text, payload jsonb, dedupe_key text, reply_to text, untrusted boolean) IS 'Tells an agent something, in the caller''s transaction. The same dedupe key is the same message.';
+
+CREATE FUNCTION public.set_agent_wanted(agent text, wanted text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare was text;
+begin
+  select a.wanted into was from ops_agents a where a.id = $1 for no key update;
+  if not found then
+    perform refuse('OC011', format('there is no agent %L', $1), 'openclaw agents list');
+  end if;
+  if was <> $2 then
+    update ops_agents a set wanted = $2 where a.id = $1;
+    perform record_act(case $2 when 'running' then 'agents start' else 'agents stop' end, $1, jsonb_build_object('wanted', was), jsonb_build_object('wanted', $2));
+    perform pg_notify('agent:message', $1);
+  end if;
+  return was;
+end $_$;
+
+COMMENT ON FUNCTION public.set_agent_wanted(agent text, wanted text) IS 'running or stopped; the agent''s process follows within a second and keeps what is sent to it meanwhile.';
+
 CREATE FUNCTION public.set_policy(key text, value jsonb, reason text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2963,12 +3178,14 @@ CREATE TABLE public.agent_heartbeats (
     rss_bytes bigint,
     loop_lag_ms real,
     beat_at timestamp with time zone NOT NULL,
-    received_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT agent_heartbeats_status_check CHECK ((status = ANY (ARRAY['starting'::text, 'idle'::text, 'busy'::text, 'stopping'::text]))),
+    received_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    CONSTRAINT agent_heartbeats_status_check CHECK ((status = ANY (ARRAY['starting'::text, 'idle'::text, 'busy'::text, 'stopped'::text, 'stopping'::text, 'ended'::text]))),
     CONSTRAINT agent_heartbeats_via_check CHECK ((via = ANY (ARRAY['bridge'::text, 'direct'::text])))
 );
 
-COMMENT ON TABLE public.agent_heartbeats IS 'Beats of the agents; who is down is one look at the last beat of each.';
+COMMENT ON TABLE public.agent_heartbeats IS 'Beats of the agents, two a minute each; who is down is one look at the last beat of each (agent_status).';
+
+COMMENT ON COLUMN public.agent_heartbeats.via IS 'bridge: it came through Redis; direct: Redis, or the bridge, was away.';
 
 ALTER TABLE public.agent_heartbeats ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.agent_heartbeats_id_seq
@@ -2978,6 +3195,117 @@ ALTER TABLE public.agent_heartbeats ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
     NO MAXVALUE
     CACHE 1
 );
+
+ALTER TABLE public.agent_messages ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.agent_messages_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_agents (
+    id text NOT NULL,
+    number smallint NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    domains text[] DEFAULT '{}'::text[] NOT NULL,
+    identity jsonb NOT NULL,
+    identity_hash text NOT NULL,
+    identity_fault text,
+    wanted text DEFAULT 'running'::text NOT NULL,
+    registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ops_agents_id_check CHECK ((id ~ '^[a-z][a-z0-9_]{0,31}$'::text)),
+    CONSTRAINT ops_agents_number_check CHECK (((number >= 1) AND (number <= 999))),
+    CONSTRAINT ops_agents_wanted_check CHECK ((wanted = ANY (ARRAY['running'::text, 'stopped'::text])))
+);
+
+COMMENT ON TABLE public.ops_agents IS 'The roster: every agent that this installation has, with the identity that is in force.';
+
+COMMENT ON COLUMN public.ops_agents.identity_fault IS 'Why the newest edit of the identity file is not in force; null when it is.';
+
+COMMENT ON COLUMN public.ops_agents.wanted IS 'stopped: the agent''s process stays, takes no message and does nothing by itself.';
+
+CREATE TABLE public.ops_outcomes (
+    id bigint NOT NULL,
+    mission_id bigint,
+    step_id bigint,
+    job bigint,
+    attempt smallint DEFAULT 1 NOT NULL,
+    agent text,
+    task text NOT NULL,
+    provider text,
+    model text,
+    success boolean NOT NULL,
+    state text NOT NULL,
+    duration_ms double precision,
+    input_bytes bigint,
+    prompt_tokens integer,
+    completion_tokens integer,
+    cost_usd numeric(14,6) DEFAULT 0 NOT NULL,
+    error_class text,
+    error_fingerprint text,
+    rating smallint,
+    trace_id uuid,
+    tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ops_outcomes_cost_usd_check CHECK ((cost_usd >= (0)::numeric)),
+    CONSTRAINT ops_outcomes_rating_check CHECK (((rating >= '-1'::integer) AND (rating <= 1)))
+);
+
+COMMENT ON TABLE public.ops_outcomes IS 'What a step cost and how it ended: exactly one row a step, written in the transaction that ends the step. A step that a person had run again has a further row, with the later attempt.';
+
+CREATE VIEW public.agent_status AS
+ SELECT a.number,
+    a.id,
+    a.name,
+    a.role,
+    a.domains,
+    a.wanted,
+    a.identity_fault,
+        CASE
+            WHEN (b.beat_at IS NULL) THEN 'never'::text
+            WHEN ((b.status = 'ended'::text) OR ((public.clock_now() - b.received_at) > public.agent_alive_limit())) THEN 'down'::text
+            WHEN (a.wanted = 'stopped'::text) THEN 'stopped'::text
+            WHEN (b.via = 'direct'::text) THEN 'degraded'::text
+            ELSE 'alive'::text
+        END AS status,
+    b.status AS doing,
+    b.via,
+    b.host,
+    b.pid,
+    b.seq,
+    b.current_job,
+    b.rss_bytes,
+    b.loop_lag_ms,
+    b.beat_at,
+    b.received_at,
+    ( SELECT count(*) AS count
+           FROM public.agent_messages m
+          WHERE ((m.recipient = a.id) AND (m.handled_at IS NULL))) AS waiting,
+    ( SELECT COALESCE(sum(o.cost_usd), (0)::numeric) AS "coalesce"
+           FROM public.ops_outcomes o
+          WHERE ((o.agent = a.id) AND (o.created_at >= (date_trunc('day'::text, (public.clock_now() AT TIME ZONE 'UTC'::text)) AT TIME ZONE 'UTC'::text)))) AS cost_today_usd
+   FROM (public.ops_agents a
+     LEFT JOIN LATERAL ( SELECT h.id,
+            h.agent,
+            h.host,
+            h.pid,
+            h.seq,
+            h.status,
+            h.via,
+            h.current_job,
+            h.rss_bytes,
+            h.loop_lag_ms,
+            h.beat_at,
+            h.received_at
+           FROM public.agent_heartbeats h
+          WHERE (h.agent = a.id)
+          ORDER BY h.received_at DESC
+         LIMIT 1) b ON (true));
+
+COMMENT ON VIEW public.agent_status IS 'Each agent with its last beat: alive, degraded (its beats come without Redis), stopped (by a person), down, never.';
 
 CREATE TABLE public.checkpoints (
     scope text NOT NULL,
@@ -2995,6 +3323,38 @@ CREATE TABLE public.clock_override (
 );
 
 COMMENT ON TABLE public.clock_override IS 'Empty in production. A test writes one row here to set the time that clock_now() tells to every session.';
+
+CREATE TABLE public.inbox (
+    id bigint NOT NULL,
+    source text NOT NULL,
+    update_id bigint NOT NULL,
+    kind text NOT NULL,
+    chat_id bigint,
+    user_id bigint,
+    payload jsonb NOT NULL,
+    trace_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    received_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    handled_at timestamp with time zone,
+    route text,
+    outcome text,
+    error text,
+    CONSTRAINT inbox_check CHECK (((handled_at IS NOT NULL) = (outcome IS NOT NULL))),
+    CONSTRAINT inbox_outcome_check CHECK ((outcome = ANY (ARRAY['answered'::text, 'routed'::text, 'ignored'::text, 'refused'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE public.inbox IS 'What came from outside, committed before it is acknowledged. The same update ten times is one row and one handling.';
+
+COMMENT ON COLUMN public.inbox.source IS 'telegram:<id of the bot>: another bot counts its updates anew.';
+
+ALTER TABLE public.inbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.inbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.job_cancels (
     job_id bigint NOT NULL,
@@ -3072,6 +3432,29 @@ CREATE TABLE public.job_requests_direct (
 INHERITS (public.job_requests);
 
 COMMENT ON TABLE public.job_requests_direct IS 'The rows of job_requests whose job was queued in the same statement: no trigger queues them.';
+
+CREATE TABLE public.message_buttons (
+    token text NOT NULL,
+    outbox_id bigint NOT NULL,
+    line smallint NOT NULL,
+    place smallint NOT NULL,
+    label text NOT NULL,
+    action text NOT NULL,
+    args text[] DEFAULT '{}'::text[] NOT NULL,
+    for_user bigint,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    expires_at timestamp with time zone,
+    used_at timestamp with time zone,
+    used_by bigint
+);
+
+COMMENT ON TABLE public.message_buttons IS 'The buttons of sent messages. When one of a message is used, all of that message are.';
+
+COMMENT ON COLUMN public.message_buttons.action IS 'A command of the chat, without its slash.';
+
+COMMENT ON COLUMN public.message_buttons.for_user IS 'Only this person may press it (a confirmation); null: whoever''s role allows the command.';
+
+COMMENT ON COLUMN public.message_buttons.used_by IS 'The inbox row of the press that won.';
 
 ALTER TABLE public.ops_agent_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_agent_events_id_seq
@@ -3400,35 +3783,6 @@ COMMENT ON COLUMN public.ops_model_cooldowns.failures IS 'In a row, counted once
 
 COMMENT ON COLUMN public.ops_model_cooldowns.probe_until IS 'One caller tries it until then; the others go on to the next model.';
 
-CREATE TABLE public.ops_outcomes (
-    id bigint NOT NULL,
-    mission_id bigint,
-    step_id bigint,
-    job bigint,
-    attempt smallint DEFAULT 1 NOT NULL,
-    agent text,
-    task text NOT NULL,
-    provider text,
-    model text,
-    success boolean NOT NULL,
-    state text NOT NULL,
-    duration_ms double precision,
-    input_bytes bigint,
-    prompt_tokens integer,
-    completion_tokens integer,
-    cost_usd numeric(14,6) DEFAULT 0 NOT NULL,
-    error_class text,
-    error_fingerprint text,
-    rating smallint,
-    trace_id uuid,
-    tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ops_outcomes_cost_usd_check CHECK ((cost_usd >= (0)::numeric)),
-    CONSTRAINT ops_outcomes_rating_check CHECK (((rating >= '-1'::integer) AND (rating <= 1)))
-);
-
-COMMENT ON TABLE public.ops_outcomes IS 'What a step cost and how it ended: exactly one row a step, written in the transaction that ends the step. A step that a person had run again has a further row, with the later attempt.';
-
 ALTER TABLE public.ops_outcomes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_outcomes_id_seq
     START WITH 1
@@ -3646,6 +4000,54 @@ ALTER TABLE public.ops_spend ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.outbox (
+    id bigint NOT NULL,
+    dedupe_key text,
+    channel text DEFAULT 'telegram'::text NOT NULL,
+    recipient text NOT NULL,
+    chat_id bigint,
+    part_of bigint,
+    part smallint DEFAULT 1 NOT NULL,
+    edits bigint,
+    text text NOT NULL,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    severity text DEFAULT 'info'::text NOT NULL,
+    state text DEFAULT 'queued'::text NOT NULL,
+    revision integer DEFAULT 1 NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    message_id bigint,
+    error text,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT outbox_channel_check CHECK ((channel = 'telegram'::text)),
+    CONSTRAINT outbox_check CHECK (((state <> 'sent'::text) OR (message_id IS NOT NULL))),
+    CONSTRAINT outbox_options_check CHECK ((jsonb_typeof(options) = 'object'::text)),
+    CONSTRAINT outbox_severity_check CHECK ((severity = ANY (ARRAY['debug'::text, 'info'::text, 'warning'::text, 'error'::text, 'critical'::text]))),
+    CONSTRAINT outbox_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'unknown'::text, 'skipped'::text]))),
+    CONSTRAINT outbox_text_check CHECK ((length(text) > 0))
+);
+
+COMMENT ON TABLE public.outbox IS 'What goes out, in order within a chat. Delivery is a fact of its own: message_id is the proof, unknown is a message that was in flight when its sender died, skipped one that nobody could be given.';
+
+COMMENT ON COLUMN public.outbox.part_of IS 'The first part of a text that was too long for one message.';
+
+COMMENT ON COLUMN public.outbox.edits IS 'The row whose message this one rewrites.';
+
+COMMENT ON COLUMN public.outbox.revision IS 'Raised when the text of a waiting edit is replaced, so that a sender notices what came meanwhile.';
+
+ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE VIEW public.research_signals_now AS
  SELECT ops_research_signals.id,
     ops_research_signals.type,
@@ -3792,6 +4194,34 @@ COMMENT ON VIEW public.task_queue IS 'Every job that was ever added, live and en
 
 COMMENT ON COLUMN public.task_queue.state IS 'queued, running, retrying, succeeded, failed or cancelled; derived.';
 
+CREATE TABLE public.telegram_chats (
+    chat_id bigint NOT NULL,
+    kind text NOT NULL,
+    title text,
+    listed boolean DEFAULT false NOT NULL,
+    muted_until timestamp with time zone,
+    menu text,
+    seen_at timestamp with time zone DEFAULT public.clock_now() NOT NULL
+);
+
+COMMENT ON TABLE public.telegram_chats IS 'Chats that the bot has met. A group is answered only when it is listed.';
+
+COMMENT ON COLUMN public.telegram_chats.menu IS 'The role whose command menu the chat was given.';
+
+CREATE TABLE public.telegram_state (
+    bot_id bigint NOT NULL,
+    username text,
+    mode text NOT NULL,
+    last_poll_at timestamp with time zone,
+    last_update_at timestamp with time zone,
+    last_error text,
+    last_error_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    CONSTRAINT telegram_state_mode_check CHECK ((mode = ANY (ARRAY['polling'::text, 'webhook'::text])))
+);
+
+COMMENT ON TABLE public.telegram_state IS 'How the connection to Telegram is: the age of the last finished poll is its health.';
+
 ALTER TABLE ONLY public.job_requests_direct ALTER COLUMN id SET DEFAULT nextval('graphile_worker.jobs_id_seq1'::regclass);
 
 ALTER TABLE ONLY public.job_requests_direct ALTER COLUMN source SET DEFAULT public.current_source();
@@ -3806,13 +4236,28 @@ ALTER TABLE ONLY public.agent_events
     ADD CONSTRAINT agent_events_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.agent_heartbeats
+    ADD CONSTRAINT agent_heartbeats_agent_host_pid_seq_key UNIQUE (agent, host, pid, seq);
+
+ALTER TABLE ONLY public.agent_heartbeats
     ADD CONSTRAINT agent_heartbeats_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.agent_messages
+    ADD CONSTRAINT agent_messages_dedupe_key_key UNIQUE (dedupe_key);
+
+ALTER TABLE ONLY public.agent_messages
+    ADD CONSTRAINT agent_messages_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (scope, name);
 
 ALTER TABLE ONLY public.clock_override
     ADD CONSTRAINT clock_override_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.inbox
+    ADD CONSTRAINT inbox_source_update_id_key UNIQUE (source, update_id);
 
 ALTER TABLE ONLY public.job_cancels
     ADD CONSTRAINT job_cancels_pkey PRIMARY KEY (job_id);
@@ -3832,8 +4277,14 @@ ALTER TABLE ONLY public.job_requests_direct
 ALTER TABLE ONLY public.job_requests
     ADD CONSTRAINT job_requests_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.message_buttons
+    ADD CONSTRAINT message_buttons_pkey PRIMARY KEY (token);
+
 ALTER TABLE ONLY public.ops_agent_events
     ADD CONSTRAINT ops_agent_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_agents
+    ADD CONSTRAINT ops_agents_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.ops_approvals
     ADD CONSTRAINT ops_approvals_pkey PRIMARY KEY (id);
@@ -3919,8 +4370,20 @@ ALTER TABLE ONLY public.ops_spend
 ALTER TABLE ONLY public.ops_tasks
     ADD CONSTRAINT ops_tasks_pkey PRIMARY KEY (identifier);
 
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_dedupe_key_key UNIQUE (dedupe_key);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.telegram_chats
+    ADD CONSTRAINT telegram_chats_pkey PRIMARY KEY (chat_id);
+
+ALTER TABLE ONLY public.telegram_state
+    ADD CONSTRAINT telegram_state_pkey PRIMARY KEY (bot_id);
 
 ALTER TABLE ONLY public.workers
     ADD CONSTRAINT workers_pkey PRIMARY KEY (pool_id);
@@ -3931,6 +4394,16 @@ CREATE INDEX agent_events_target ON public.agent_events USING btree (target, id)
 
 CREATE INDEX agent_heartbeats_last ON public.agent_heartbeats USING btree (agent, received_at DESC);
 
+CREATE INDEX agent_heartbeats_received_at ON public.agent_heartbeats USING btree (received_at);
+
+CREATE INDEX agent_messages_created_at ON public.agent_messages USING btree (created_at);
+
+CREATE INDEX agent_messages_open ON public.agent_messages USING btree (recipient, id) WHERE (handled_at IS NULL);
+
+CREATE INDEX inbox_open ON public.inbox USING btree (chat_id, id) WHERE (handled_at IS NULL);
+
+CREATE INDEX inbox_received_at ON public.inbox USING btree (received_at);
+
 CREATE INDEX job_history_failed ON public.job_history USING btree (finished_at) WHERE (state = 'failed'::text);
 
 CREATE INDEX job_history_finished_at ON public.job_history USING btree (finished_at);
@@ -3940,6 +4413,8 @@ CREATE INDEX job_requests_direct_mission ON public.job_requests_direct USING btr
 CREATE UNIQUE INDEX job_requests_idempotency_key ON public.job_requests USING btree (idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
 CREATE INDEX job_requests_mission ON public.job_requests USING btree (mission_id) WHERE (mission_id IS NOT NULL);
+
+CREATE INDEX message_buttons_outbox ON public.message_buttons USING btree (outbox_id);
 
 CREATE INDEX ops_agent_events_created_at ON public.ops_agent_events USING btree (created_at);
 
@@ -4014,6 +4489,16 @@ CREATE INDEX ops_spend_mission ON public.ops_spend USING btree (mission_id) WHER
 CREATE INDEX ops_spend_open ON public.ops_spend USING btree (expires_at) WHERE (state = 'reserved'::text);
 
 CREATE INDEX ops_spend_window ON public.ops_spend USING btree (provider, created_at);
+
+CREATE INDEX outbox_created_at ON public.outbox USING btree (created_at);
+
+CREATE INDEX outbox_edits ON public.outbox USING btree (edits) WHERE (edits IS NOT NULL);
+
+CREATE INDEX outbox_in_flight ON public.outbox USING btree (id) WHERE (state = 'sending'::text);
+
+CREATE INDEX outbox_message ON public.outbox USING btree (chat_id, message_id) WHERE (message_id IS NOT NULL);
+
+CREATE INDEX outbox_waiting ON public.outbox USING btree (chat_id, COALESCE(part_of, id), part) WHERE (state = 'queued'::text);
 
 CREATE INDEX workers_live ON public.workers USING btree (host) WHERE (state = 'live'::text);
 
@@ -4095,6 +4580,12 @@ CREATE TRIGGER ops_reactions_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON 
 
 CREATE TRIGGER task_queue_no_change INSTEAD OF DELETE OR UPDATE ON public.task_queue FOR EACH ROW EXECUTE FUNCTION public.raise_task_queue_readonly();
 
+ALTER TABLE ONLY public.agent_messages
+    ADD CONSTRAINT agent_messages_recipient_fkey FOREIGN KEY (recipient) REFERENCES public.ops_agents(id);
+
+ALTER TABLE ONLY public.message_buttons
+    ADD CONSTRAINT message_buttons_outbox_id_fkey FOREIGN KEY (outbox_id) REFERENCES public.outbox(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.ops_memory
     ADD CONSTRAINT ops_memory_superseded_by_fkey FOREIGN KEY (superseded_by) REFERENCES public.ops_memory(id) ON DELETE SET NULL;
 
@@ -4116,7 +4607,12 @@ ALTER TABLE ONLY public.ops_reaction_rests
 ALTER TABLE ONLY public.ops_reactions
     ADD CONSTRAINT ops_reactions_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.ops_reaction_rules(id);
 
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_edits_fkey FOREIGN KEY (edits) REFERENCES public.outbox(id);
+
 GRANT ALL ON SCHEMA public TO openclaw_owner;
+
+REVOKE ALL ON FUNCTION public.add_buttons(message bigint, buttons jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.add_device(kind text, name text, subject text, role text, public_key text) FROM PUBLIC;
 
@@ -4134,6 +4630,10 @@ GRANT ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, pr
 REVOKE ALL ON FUNCTION public.add_research_signals(signals jsonb, origin jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.admit_device(kind text, subject text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.agent_alive_limit() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.agent_alive_limit() TO binaryrogue;
+GRANT ALL ON FUNCTION public.agent_alive_limit() TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.answer_approval(id bigint, answer text, reason text, output jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.answer_approval(id bigint, answer text, reason text, output jsonb) TO binaryrogue;
@@ -4189,6 +4689,10 @@ REVOKE ALL ON FUNCTION public.check_rule() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.check_step_state() FROM PUBLIC;
 
+GRANT SELECT ON TABLE public.agent_messages TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.claim_agent_message(agent text, in_hand bigint[]) FROM PUBLIC;
+
 GRANT SELECT ON TABLE public.ops_interests TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.claim_due_interest() FROM PUBLIC;
@@ -4196,6 +4700,8 @@ REVOKE ALL ON FUNCTION public.claim_due_interest() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.current_standing() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigint[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.edit_message(message bigint, text text, options jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_failed_jobs(specs json, holder text) FROM PUBLIC;
 
@@ -4221,6 +4727,8 @@ REVOKE ALL ON FUNCTION public.expire_spend() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.explain_event(document jsonb, event bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.fill_template(template text, document jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.finish_agent_message(message bigint, outcome text, result jsonb, error_class text, error text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.forget_memory(memory bigint) FROM PUBLIC;
 
@@ -4262,6 +4770,8 @@ GRANT ALL ON FUNCTION public.policy_value(wanted text) TO openclaw_tui;
 REVOKE ALL ON FUNCTION public.prune_memory(cap integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.put_rule(rule jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.queue_message(recipient text, text text, options jsonb, dedupe_key text, severity text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.queue_reactions() FROM PUBLIC;
 
@@ -4326,6 +4836,11 @@ REVOKE ALL ON FUNCTION public.rule_rest(r public.ops_reaction_rules) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION public.search_memory(wanted text, of_agent text, at_most integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.send_to_agent(recipient text, kind text, payload jsonb, dedupe_key text, reply_to text, untrusted boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.send_to_agent(recipient text, kind text, payload jsonb, dedupe_key text, reply_to text, untrusted boolean) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.set_agent_wanted(agent text, wanted text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.set_policy(key text, value jsonb, reason text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.set_rule_enabled(rule text, wanted boolean) FROM PUBLIC;
@@ -4371,10 +4886,20 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.agent_events TO openclaw_owner;
 GRANT SELECT ON TABLE public.agent_heartbeats TO openclaw_tui;
 GRANT SELECT,INSERT,DELETE ON TABLE public.agent_heartbeats TO openclaw_owner;
 
+GRANT SELECT ON TABLE public.ops_agents TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_outcomes TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_outcomes TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.agent_status TO binaryrogue;
+GRANT SELECT ON TABLE public.agent_status TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.checkpoints TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.clock_override TO PUBLIC;
 GRANT SELECT ON TABLE public.clock_override TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.inbox TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_cancels TO openclaw_tui;
 
@@ -4387,6 +4912,8 @@ GRANT SELECT ON TABLE public.job_progress TO openclaw_tui;
 GRANT SELECT ON TABLE public.job_requests TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_requests_direct TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.message_buttons TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_breakers TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_breakers TO openclaw_tui;
@@ -4410,9 +4937,6 @@ GRANT SELECT ON TABLE public.ops_missions TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_model_cooldowns TO openclaw_tui;
 
-GRANT SELECT ON TABLE public.ops_outcomes TO binaryrogue;
-GRANT SELECT ON TABLE public.ops_outcomes TO openclaw_tui;
-
 GRANT SELECT ON TABLE public.ops_policy TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_policy TO openclaw_tui;
 
@@ -4435,6 +4959,8 @@ GRANT SELECT ON TABLE public.ops_service_windows TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_spend TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.outbox TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.research_signals_now TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.schema_migrations TO openclaw_tui;
@@ -4443,3 +4969,7 @@ GRANT SELECT ON TABLE public.workers TO openclaw_tui;
 
 GRANT SELECT,INSERT ON TABLE public.task_queue TO binaryrogue;
 GRANT SELECT ON TABLE public.task_queue TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.telegram_chats TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.telegram_state TO openclaw_tui;
