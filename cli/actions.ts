@@ -15,6 +15,7 @@ const GROUPS: Record<string, string> = {
   reactions: 'what the rules decided',
   memory: 'what was learned',
   agents: 'look at, stop and talk to the agents',
+  alerts: 'what was told, and what is silent',
   tasks: 'what can be run',
   plans: 'what missions can be made of',
   events: 'what happened',

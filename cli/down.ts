@@ -1,7 +1,7 @@
 import { loadConfig } from '../lib/config/index.ts';
 import { OpenClawError } from '../lib/errors/index.ts';
+import { isProcessAlive, readRunState } from '../lib/host/runState.ts';
 import { stopServers } from '../lib/servers/index.ts';
-import { isProcessAlive, readRunState } from './runState.ts';
 
 /** Stops the `up` process of this home, then its private servers. What is not ours is not touched. */
 export async function down({ json }: { json?: boolean }): Promise<number> {

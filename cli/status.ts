@@ -1,10 +1,10 @@
 import { loadConfig } from '../lib/config/index.ts';
 import { createPool, DATABASE } from '../lib/db/index.ts';
 import { EXIT, messageOf } from '../lib/errors/index.ts';
+import { readRunState } from '../lib/host/runState.ts';
 import { scrub } from '../lib/log/index.ts';
 import { findRunningServers, type PostgresServer, type RedisServer, type Servers } from '../lib/servers/index.ts';
 import { type Snapshot, statusLines, takeSnapshot } from '../lib/status/index.ts';
-import { readRunState } from './runState.ts';
 
 /** Exit 0: servers and workers are there; 3: something is missing, and the lines say what. */
 export async function status({ json }: { json?: boolean }): Promise<number> {

@@ -1,7 +1,9 @@
 import { agentActions } from './agents.ts';
+import { alertActions } from './alerts.ts';
 import { approvalActions } from './approvals.ts';
 import { catalogueActions } from './catalogue.ts';
 import { deviceActions } from './devices.ts';
+import { healthActions } from './health.ts';
 import { jobActions } from './jobs.ts';
 import { memoryActions } from './memory.ts';
 import { missionActions } from './missions.ts';
@@ -18,6 +20,8 @@ export const ACTIONS: readonly Action[] = [
   ...deviceActions,
   ...ruleActions,
   ...memoryActions,
+  ...healthActions,
+  ...alertActions,
   ...catalogueActions,
   ...agentActions,
 ];

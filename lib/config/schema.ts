@@ -172,6 +172,11 @@ export const SCHEMA = z.object({
     description: 'The API of Cloudflare.',
   }),
 
+  CLOUDFLARED_METRICS_URL: defaulted(http, 'http://127.0.0.1:20241', {
+    group: TUNNEL,
+    description: 'Where cloudflared says whether it is ready; on loopback, never elsewhere.',
+  }),
+
   GMAIL_ADDRESS: optional(matching('a mail address', /^[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+$/), {
     group: MAIL,
     description: 'Sends and receives the mail that is the second path of alerts. Unset: skipped.',

@@ -29,6 +29,7 @@ export function servicesOf(values: Values) {
       baseUrl: values.CLOUDFLARE_BASE_URL,
       apiToken: values.CLOUDFLARE_API_TOKEN,
       tunnelHostname: values.CLOUDFLARE_TUNNEL_HOSTNAME,
+      metricsUrl: values.CLOUDFLARED_METRICS_URL,
     },
     gmail: {
       baseUrl: values.GMAIL_BASE_URL,

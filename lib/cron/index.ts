@@ -1,2 +1,3 @@
 export { type CrontabFault, readCrontabs, type Schedule } from './crontabs.ts';
 export { nextRuns } from './nextRuns.ts';
+export { previousRun } from './previousRun.ts';

@@ -5,6 +5,8 @@ import { EFFECTS } from '../tasks/types.ts';
 const duration = z.string().regex(/^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$/);
 /** A task, a kind of mission, an agent, a provider. */
 const name = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$/);
+/** A time of the day, or nothing. */
+const clockTime = z.string().regex(/^(([01][0-9]|2[0-3]):[0-5][0-9])?$/);
 const usd = z.number().min(0).max(1_000_000);
 const count = z.int().min(0).max(1_000_000_000);
 const decision = z.enum(['auto', 'ask', 'refuse']);
@@ -26,6 +28,19 @@ function key<Schema extends z.ZodType>(schema: Schema, doc: string) {
  * compares the two. A key that is missing or malformed means no to whatever asks for it.
  */
 export const POLICY_KEYS = {
+  'alerts.limits': key(
+    z.strictObject({ per_fingerprint: duration, bucket: z.int().min(1).max(1000), digest: duration }),
+    'One alert a fingerprint within `per_fingerprint`, `bucket` alerts an hour in all, one digest of what was held back within `digest`.',
+  ),
+  'alerts.quiet': key(
+    z.strictObject({
+      from: clockTime,
+      to: clockTime,
+      zone: z.string().regex(/^[A-Za-z0-9_+/-]{1,64}$/),
+      below: z.enum(['warning', 'error', 'critical']),
+    }),
+    'Quiet hours, as "22:00" to "07:00" of that zone: alerts below that severity wait for the digest. Empty: none.',
+  ),
   'approvals.sql': key(
     z.strictObject({
       kinds: z.array(z.enum(['step', 'unknown', 'code', 'proposal', 'learning'])),

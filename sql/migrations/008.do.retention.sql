@@ -36,6 +36,12 @@ begin
   delete from ops_outcomes where id in (select id from ops_outcomes where created_at < retention_limit('retention.events') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('outcomes', deleted);
+  delete from ops_health_runs where id in (select id from ops_health_runs where finished_at < retention_limit('retention.events') order by finished_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('health_runs', deleted);
+  delete from ops_alerts where id in (select id from ops_alerts where created_at < retention_limit('retention.events') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('alerts', deleted);
 
   select array_agg(id) into ids from (select id from ops_missions where finished_at < retention_limit('retention.missions') order by finished_at limit at_most) old;
   delete from ops_mission_proposals where mission_id = any (ids);

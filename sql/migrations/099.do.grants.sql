@@ -22,6 +22,7 @@ begin
     grant usage on schema public to binaryrogue;
     grant select, insert on task_queue to binaryrogue;
     grant select on ops_tasks, ops_missions, ops_mission_steps, ops_mission_proposals, ops_agent_events, ops_outcomes, ops_policy, ops_policy_keys, ops_breakers, ops_reaction_rules to binaryrogue;
+    grant select on ops_health, ops_health_runs, ops_alerts, ops_alert_mutes to binaryrogue;
     execute format('grant usage on sequence %s to binaryrogue', pg_get_serial_sequence('graphile_worker._private_jobs', 'id'));
     grant usage on schema graphile_worker to binaryrogue;
     grant execute on function

@@ -35,6 +35,12 @@ const READABLE = [
   'ops_policy',
   'ops_reaction_rules',
   'ops_approvals',
+  'ops_policy_keys',
+  'ops_breakers',
+  'ops_health',
+  'ops_health_runs',
+  'ops_alerts',
+  'ops_alert_mutes',
 ];
 /** Every other table, whatever is added later. */
 let secluded: string[];

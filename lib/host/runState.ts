@@ -1,7 +1,7 @@
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Layout } from '../lib/config/index.ts';
-import { processStartOf } from '../lib/workers/identity.ts';
+import type { Layout } from '../config/index.ts';
+import { processStartOf } from '../workers/identity.ts';
 
 /** The `up` process of a home: found by its file, believed only when pid and start time both fit. */
 export interface RunState {

@@ -1,0 +1,29 @@
+import { fail, pass } from '../findings.ts';
+import type { Check } from '../types.ts';
+
+const SILENT_S = 30;
+
+export const leases: Check = {
+  id: 'leases',
+  title: 'Workers and their leases',
+  severity: 'critical',
+  failuresNeeded: 2,
+  passesNeeded: 2,
+  looks: 2,
+  // `openclaw up` takes its worker with it: one cause, one alarm.
+  needs: ['postgres', 'openclaw'],
+  remedy: 'systemctl restart openclaw-mission-worker (with units), or openclaw down; openclaw up --detach',
+  runbook: 'workers-dead',
+  probe: async ({ db }) => {
+    const { rows } = await db!.query<{ live: number; silent: string[]; stuck: number }>(
+      `select (select count(*)::integer from workers where state = 'live' and seen_at > now() - $1 * interval '1 second') as live,
+              array(select name from workers where state = 'live' and seen_at <= now() - $1 * interval '1 second' order by name) as silent,
+              (select count(*)::integer from graphile_worker._private_jobs j join workers w on w.pool_id = j.locked_by where w.state <> 'live') as stuck`,
+      [SILENT_S],
+    );
+    const { live, silent, stuck } = rows[0]!;
+    if (silent.length > 0) return fail(`silent for more than ${SILENT_S} s: ${silent.join(', ')}`);
+    if (stuck > 0) return fail(`${stuck} jobs are locked by workers that have ended`);
+    return live === 0 ? fail('no worker lives: nothing is worked on') : pass(`${live} pools renew their leases`);
+  },
+};

@@ -1,0 +1,41 @@
+import { fail, pass, skipped, warn } from '../findings.ts';
+import type { Check } from '../types.ts';
+
+const PENDING_WARN = 100;
+
+export const telegram: Check = {
+  id: 'telegram',
+  title: 'Telegram',
+  severity: 'warning',
+  failuresNeeded: 3,
+  passesNeeded: 1,
+  looks: 1,
+  remedy: 'check the token with: openclaw init; the network with: curl -sS https://api.telegram.org',
+  runbook: 'telegram-dead',
+  probe: async ({ config, signal }) => {
+    const { token, baseUrl } = config.services.telegram;
+    if (!token) return skipped('no bot token', 'openclaw init (TELEGRAM_BOT_TOKEN)');
+    const ask = async (method: string) => {
+      const response = await fetch(`${baseUrl}/bot${token}/${method}`, { signal });
+      // An answer that is no JSON is a proxy's or an error page: no `ok` in it.
+      const body = (await response.json().catch(() => ({}))) as {
+        ok?: boolean;
+        description?: string;
+        result?: Record<string, unknown>;
+      };
+      return { status: response.status, ...body };
+    };
+    const me = await ask('getMe');
+    if (me.status === 401 || me.status === 404)
+      return fail(`the token is refused (${me.status}): ${me.description}`, 'error');
+    if (!me.ok) return fail(`getMe answers ${me.status}: ${me.description ?? 'no reason given'}`);
+    const hook = await ask('getWebhookInfo');
+    const pending = Number(hook.result?.pending_update_count ?? 0);
+    const name = `@${me.result?.username}`;
+    if (pending > PENDING_WARN) return warn(`${name} answers, but ${pending} updates wait to be fetched`);
+    const failed = Number(hook.result?.last_error_date ?? 0) * 1000;
+    if (hook.result?.url && Date.now() - failed < 3_600_000)
+      return warn(`${name} answers, but Telegram could not deliver: ${String(hook.result.last_error_message)}`);
+    return pass(`${name} answers, ${pending} updates wait`);
+  },
+};
