@@ -347,6 +347,19 @@ CREATE FUNCTION public.agent_alive_limit() RETURNS interval
 
 COMMENT ON FUNCTION public.agent_alive_limit() IS 'Two and a half beats: an agent that was silent for longer is down.';
 
+CREATE FUNCTION public.alert_rank(severity text) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    RETURN array_position(ARRAY['info'::text, 'warning'::text, 'error'::text, 'critical'::text], severity);
+
+CREATE FUNCTION public.alert_text(severity text, kind text, title text, body text, runbook text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select concat_ws(E'\n',
+    case kind when 'resolved' then 'RESOLVED' when 'test' then 'TEST' when 'digest' then 'DIGEST' else upper(severity) end || ': ' || title,
+    nullif(body, ''), 'Runbook: docs/runbooks/' || runbook || '.md')
+$$;
+
 CREATE FUNCTION public.answer_approval(id bigint, answer text, reason text DEFAULT NULL::text, output jsonb DEFAULT NULL::jsonb) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -509,6 +522,12 @@ begin
   delete from ops_outcomes where id in (select id from ops_outcomes where created_at < retention_limit('retention.events') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('outcomes', deleted);
+  delete from ops_health_runs where id in (select id from ops_health_runs where finished_at < retention_limit('retention.events') order by finished_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('health_runs', deleted);
+  delete from ops_alerts where id in (select id from ops_alerts where created_at < retention_limit('retention.events') order by created_at limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('alerts', deleted);
 
   select array_agg(id) into ids from (select id from ops_missions where finished_at < retention_limit('retention.missions') order by finished_at limit at_most) old;
   delete from ops_mission_proposals where mission_id = any (ids);
@@ -1132,6 +1151,19 @@ begin
   return counts;
 end $$;
 
+CREATE FUNCTION public.deliver_alert(alert bigint, text text, severity text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+declare message bigint;
+begin
+  if to_regprocedure('queue_message(text, text, jsonb, text, text)') is null then
+    return null;
+  end if;
+  execute 'select queue_message($1, $2, $3, $4, $5)' into message using 'owner', text, '{}'::jsonb, 'alert:' || alert, severity;
+  return message;
+end $_$;
+
 CREATE FUNCTION public.duration_ms(value jsonb) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1487,6 +1519,24 @@ begin
   return true;
 end $$;
 
+CREATE FUNCTION public.in_quiet_hours(severity text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare quiet jsonb := sound_policy('alerts.quiet'); at time; starts time; ends time;
+begin
+  if coalesce(quiet ->> 'from', '') = '' or coalesce(quiet ->> 'to', '') = '' or alert_rank(severity) >= alert_rank(coalesce(quiet ->> 'below', 'error')) then
+    return false;
+  end if;
+  at := (clock_now() at time zone coalesce(quiet ->> 'zone', 'UTC'))::time;
+  starts := (quiet ->> 'from')::time;
+  ends := (quiet ->> 'to')::time;
+  return case when starts <= ends then at >= starts and at < ends else at >= starts or at < ends end;
+exception when others then
+  -- A policy that cannot be read must not keep an alert from anybody.
+  return false;
+end $$;
+
 CREATE FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text DEFAULT 'value'::text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1642,6 +1692,25 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.model_turn(wanted_provider text, wanted_model text, probe_for interval) IS 'go, probe or cooling: of many callers at the end of a pause one probes.';
+
+CREATE FUNCTION public.mute_alerts(pattern text, span interval, reason text DEFAULT NULL::text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was ops_alert_mutes; at timestamptz := clock_now() + span;
+begin
+  if span is null or span <= '0' or span > '30 days' then
+    perform refuse('OC009', format('a mute lasts %s, expected up to 30 days', coalesce(span::text, 'null')), 'for example: 2 hours');
+  end if;
+  select * into was from ops_alert_mutes m where m.pattern = mute_alerts.pattern;
+  insert into ops_alert_mutes as m (pattern, until, reason) values (mute_alerts.pattern, at, mute_alerts.reason)
+    on conflict on constraint ops_alert_mutes_pkey do update set until = excluded.until, reason = excluded.reason, actor = excluded.actor, created_at = excluded.created_at;
+  perform record_act('alerts mute', mute_alerts.pattern, case when was.pattern is not null then jsonb_build_object('until', was.until) end,
+    jsonb_build_object('until', at, 'reason', reason));
+  return at;
+end $$;
+
+COMMENT ON FUNCTION public.mute_alerts(pattern text, span interval, reason text) IS 'Silences the alerts of a fingerprint (* for any text) for a time; they are still recorded.';
 
 CREATE FUNCTION public.note_call(made_in text, made_call text, given text) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
@@ -2123,6 +2192,54 @@ begin
   end if;
   return null;
 end $$;
+
+CREATE FUNCTION public.raise_alert(severity text, fingerprint text, title text, body text DEFAULT ''::text, runbook text DEFAULT NULL::text, kind text DEFAULT 'problem'::text, hold boolean DEFAULT false) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare limits jsonb := coalesce(sound_policy('alerts.limits'), '{}'); why text; outcome text := 'sent'; raised bigint; message bigint; at timestamptz := clock_now(); told boolean;
+begin
+  if alert_rank(severity) is null then
+    perform refuse('OC009', format('severity is "%s", expected info, warning, error or critical', severity), 'pass one of those');
+  end if;
+  -- Alerts are few: one lock for all, so that of many at once the limits let exactly so many through.
+  perform pg_advisory_xact_lock(hashtext('openclaw:alerts'));
+  if exists (select from ops_alert_mutes m where m.until > at
+             and (m.pattern = raise_alert.fingerprint or (raise_alert.severity <> 'critical' and raise_alert.fingerprint like replace(replace(replace(m.pattern, '\', '\\'), '_', '\_'), '*', '%')))) then
+    outcome := 'muted'; why := 'mute';
+  elsif hold then
+    outcome := 'held'; why := 'flapping';
+  elsif kind = 'resolved' then
+    -- An all-clear for what nobody heard of would only raise questions.
+    told := exists (
+      select from ops_alerts a where a.fingerprint = raise_alert.fingerprint and a.kind in ('problem', 'reminder') and a.state in ('sent', 'direct')
+        and a.id > coalesce((select max(c.id) from ops_alerts c where c.fingerprint = raise_alert.fingerprint and c.kind = 'resolved'), 0));
+    if not told then
+      outcome := 'held'; why := 'problem never sent';
+    end if;
+  elsif kind <> 'test' and exists (
+      select from ops_alerts a where a.fingerprint = raise_alert.fingerprint and a.kind = raise_alert.kind and a.state in ('sent', 'direct')
+        and a.created_at > at - coalesce(limits ->> 'per_fingerprint', '15 minutes')::interval) then
+    outcome := 'held'; why := 'repeated';
+  end if;
+  if outcome = 'sent' and kind not in ('test', 'resolved') and in_quiet_hours(severity) then
+    outcome := 'held'; why := 'quiet hours';
+  end if;
+  if outcome = 'sent' and (select count(*) from ops_alerts a where a.state = 'sent' and a.kind <> 'digest' and a.created_at > at - interval '1 hour')
+                          >= coalesce((limits ->> 'bucket')::integer, 20) then
+    outcome := 'held'; why := 'bucket';
+  end if;
+  raised := nextval(pg_get_serial_sequence('ops_alerts', 'id'));
+  if outcome = 'sent' then
+    message := deliver_alert(raised, alert_text(severity, kind, title, body, runbook), severity);
+  end if;
+  insert into ops_alerts (id, severity, kind, fingerprint, title, body, runbook, state, reason, message_id, created_at)
+    overriding system value
+    values (raised, severity, kind, fingerprint, left(title, 500), left(body, 8000), runbook, outcome, why, message, at);
+  return raised;
+end $$;
+
+COMMENT ON FUNCTION public.raise_alert(severity text, fingerprint text, title text, body text, runbook text, kind text, hold boolean) IS 'Raises an alert in the caller''s transaction: sent through the outbox, or held for the digest (repeated within a quarter of an hour, quiet hours, more than 20 an hour), or muted. Returns its id.';
 
 CREATE FUNCTION public.raise_append_only() RETURNS trigger
     LANGUAGE plpgsql
@@ -2766,6 +2883,38 @@ end $_$;
 
 COMMENT ON FUNCTION public.search_memory(wanted text, of_agent text, at_most integer) IS 'Memories that fit some words, best first; misspelt words too where pg_trgm is there.';
 
+CREATE FUNCTION public.send_alert_digest() RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare after_id bigint; newest bigint; held integer; lines text; worst text; raised bigint; message bigint; last_at timestamptz;
+  every interval := coalesce(sound_policy('alerts.limits') ->> 'digest', '15 minutes')::interval;
+begin
+  perform pg_advisory_xact_lock(hashtext('openclaw:alerts'));
+  select coalesce(max(d.through), 0) into after_id from ops_alert_digests d;
+  select max(created_at) into last_at from ops_alerts where kind = 'digest';
+  if last_at > clock_now() - every then
+    return null;
+  end if;
+  select max(a.id), count(*), (array['info', 'warning', 'error', 'critical'])[max(alert_rank(a.severity))] into newest, held, worst
+    from ops_alerts a where a.id > after_id and a.state = 'held';
+  if held = 0 or in_quiet_hours(worst) then
+    return null;
+  end if;
+  select string_agg(format('%s x %s (%s)', g.n, g.title, g.reason), E'\n' order by g.n desc, g.title) into lines from (
+    select count(*) as n, (array_agg(a.title order by a.id desc))[1] as title, string_agg(distinct a.reason, ', ') as reason
+    from ops_alerts a where a.id > after_id and a.id <= newest and a.state = 'held' group by a.fingerprint, a.kind order by count(*) desc limit 30) g;
+  raised := nextval(pg_get_serial_sequence('ops_alerts', 'id'));
+  message := deliver_alert(raised, alert_text(worst, 'digest', format('%s alerts were held back', held), lines, null), worst);
+  insert into ops_alerts (id, severity, kind, fingerprint, title, body, state, message_id)
+    overriding system value
+    values (raised, worst, 'digest', 'digest', format('%s alerts were held back', held), left(lines, 8000), 'sent', message);
+  insert into ops_alert_digests values (raised, newest);
+  return raised;
+end $$;
+
+COMMENT ON FUNCTION public.send_alert_digest() IS 'Sends what was held since the last digest as one message, at most one in a quarter of an hour; returns its id, or null.';
+
 CREATE FUNCTION public.send_to_agent(recipient text, kind text, payload jsonb DEFAULT '{}'::jsonb, dedupe_key text DEFAULT NULL::text, reply_to text DEFAULT NULL::text, untrusted boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -3055,6 +3204,22 @@ CREATE FUNCTION public.trusted_session() RETURNS boolean
     AS $$ select pg_catalog.has_table_privilege(session_user, 'public.clock_override', 'insert') $$;
 
 COMMENT ON FUNCTION public.trusted_session() IS 'Whether the login belongs to the owner: a worker, the command line, an administrator.';
+
+CREATE FUNCTION public.unmute_alerts(pattern text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was ops_alert_mutes;
+begin
+  delete from ops_alert_mutes m where m.pattern = unmute_alerts.pattern returning * into was;
+  if was.pattern is null then
+    return false;
+  end if;
+  perform record_act('alerts unmute', unmute_alerts.pattern, jsonb_build_object('until', was.until), null);
+  return true;
+end $$;
+
+COMMENT ON FUNCTION public.unmute_alerts(pattern text) IS 'Ends a mute; false when there was none of that pattern.';
 
 CREATE FUNCTION public.use_memories(ids bigint[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -3465,6 +3630,65 @@ ALTER TABLE public.ops_agent_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
     CACHE 1
 );
 
+CREATE TABLE public.ops_alert_digests (
+    alert_id bigint NOT NULL,
+    through bigint NOT NULL
+);
+
+COMMENT ON TABLE public.ops_alert_digests IS 'Which held alerts a digest told of: all up to `through`. The alerts themselves are never changed.';
+
+CREATE TABLE public.ops_alert_mutes (
+    pattern text NOT NULL,
+    until timestamp with time zone NOT NULL,
+    reason text,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    CONSTRAINT ops_alert_mutes_pattern_check CHECK (((length(pattern) >= 1) AND (length(pattern) <= 200)))
+);
+
+COMMENT ON TABLE public.ops_alert_mutes IS 'Fingerprints (with * for any text) that are silent until then. A critical alert is muted only by a pattern without *.';
+
+CREATE TABLE public.ops_alerts (
+    id bigint NOT NULL,
+    severity text NOT NULL,
+    kind text NOT NULL,
+    fingerprint text NOT NULL,
+    title text NOT NULL,
+    body text DEFAULT ''::text NOT NULL,
+    runbook text,
+    state text NOT NULL,
+    reason text,
+    message_id bigint,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    recorded_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    CONSTRAINT ops_alerts_body_check CHECK ((length(body) <= 8000)),
+    CONSTRAINT ops_alerts_fingerprint_check CHECK (((length(fingerprint) >= 1) AND (length(fingerprint) <= 200))),
+    CONSTRAINT ops_alerts_kind_check CHECK ((kind = ANY (ARRAY['problem'::text, 'reminder'::text, 'resolved'::text, 'digest'::text, 'test'::text]))),
+    CONSTRAINT ops_alerts_runbook_check CHECK ((runbook ~ '^[a-z0-9-]+$'::text)),
+    CONSTRAINT ops_alerts_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'error'::text, 'critical'::text]))),
+    CONSTRAINT ops_alerts_state_check CHECK ((state = ANY (ARRAY['sent'::text, 'held'::text, 'muted'::text, 'direct'::text]))),
+    CONSTRAINT ops_alerts_title_check CHECK (((length(title) >= 1) AND (length(title) <= 500)))
+);
+
+COMMENT ON TABLE public.ops_alerts IS 'Append-only: every alert and what became of it. state: sent (given to the outbox), held (counted in the next digest), muted, direct (sent by the second path while Postgres was away).';
+
+COMMENT ON COLUMN public.ops_alerts.fingerprint IS 'What it is about: one problem in a quarter of an hour, whoever raises it.';
+
+COMMENT ON COLUMN public.ops_alerts.reason IS 'Why it was not sent: repeated, bucket, quiet hours, flapping, mute, problem never sent.';
+
+COMMENT ON COLUMN public.ops_alerts.message_id IS 'The row of the outbox, where there is one: whether it was delivered is said there.';
+
+ALTER TABLE public.ops_alerts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_alerts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE public.ops_approvals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_approvals_id_seq
     START WITH 1
@@ -3557,6 +3781,69 @@ CREATE TABLE public.ops_event_kinds (
 );
 
 COMMENT ON TABLE public.ops_event_kinds IS 'Every kind of event that a part emits. Kinds of the operator''s own begin with user. and need no row.';
+
+CREATE TABLE public.ops_health (
+    check_id text NOT NULL,
+    state text NOT NULL,
+    verdict text NOT NULL,
+    summary text NOT NULL,
+    failures integer NOT NULL,
+    passes integer NOT NULL,
+    failed_since timestamp with time zone,
+    fired_at timestamp with time zone,
+    reminded_at timestamp with time zone,
+    changes timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    flapping boolean DEFAULT false NOT NULL,
+    passed_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    CONSTRAINT ops_health_check_id_check CHECK ((check_id ~ '^[a-z][a-z0-9_]*$'::text)),
+    CONSTRAINT ops_health_failures_check CHECK ((failures >= 0)),
+    CONSTRAINT ops_health_passes_check CHECK ((passes >= 0)),
+    CONSTRAINT ops_health_state_check CHECK ((state = ANY (ARRAY['ok'::text, 'pending'::text, 'firing'::text, 'recovering'::text]))),
+    CONSTRAINT ops_health_verdict_check CHECK ((verdict = ANY (ARRAY['pass'::text, 'warn'::text, 'fail'::text, 'unknown'::text, 'skipped'::text])))
+);
+
+COMMENT ON TABLE public.ops_health IS 'One row a check: ok -> pending -> firing -> recovering -> ok, with its counters. verdict and summary are the last look.';
+
+COMMENT ON COLUMN public.ops_health.failures IS 'Failed looks in a row.';
+
+COMMENT ON COLUMN public.ops_health.failed_since IS 'The first failure of the outage that goes on; the recovery''s notice counts from here.';
+
+COMMENT ON COLUMN public.ops_health.changes IS 'When it fired or recovered within the last hour: more than four is flapping.';
+
+CREATE TABLE public.ops_health_runs (
+    id bigint NOT NULL,
+    trigger text NOT NULL,
+    host text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    exit_code smallint NOT NULL,
+    findings jsonb NOT NULL,
+    recorded_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    CONSTRAINT ops_health_runs_exit_code_check CHECK ((exit_code = ANY (ARRAY[0, 1, 3]))),
+    CONSTRAINT ops_health_runs_findings_check CHECK ((jsonb_typeof(findings) = 'array'::text)),
+    CONSTRAINT ops_health_runs_trigger_check CHECK ((trigger = ANY (ARRAY['cron'::text, 'timer'::text, 'cli'::text, 'telegram'::text, 'dashboard'::text, 'agent'::text])))
+);
+
+COMMENT ON TABLE public.ops_health_runs IS 'Append-only: every health run. One that found no Postgres is recorded by the next that does.';
+
+ALTER TABLE public.ops_health_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_health_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE SEQUENCE public.ops_health_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+COMMENT ON SEQUENCE public.ops_health_seq IS 'Counts the runs over row and file: the higher number is the newer state.';
 
 ALTER TABLE public.ops_interests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_interests_id_seq
@@ -4286,6 +4573,15 @@ ALTER TABLE ONLY public.ops_agent_events
 ALTER TABLE ONLY public.ops_agents
     ADD CONSTRAINT ops_agents_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ops_alert_digests
+    ADD CONSTRAINT ops_alert_digests_pkey PRIMARY KEY (alert_id);
+
+ALTER TABLE ONLY public.ops_alert_mutes
+    ADD CONSTRAINT ops_alert_mutes_pkey PRIMARY KEY (pattern);
+
+ALTER TABLE ONLY public.ops_alerts
+    ADD CONSTRAINT ops_alerts_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ops_approvals
     ADD CONSTRAINT ops_approvals_pkey PRIMARY KEY (id);
 
@@ -4300,6 +4596,12 @@ ALTER TABLE ONLY public.ops_devices
 
 ALTER TABLE ONLY public.ops_event_kinds
     ADD CONSTRAINT ops_event_kinds_pkey PRIMARY KEY (kind);
+
+ALTER TABLE ONLY public.ops_health
+    ADD CONSTRAINT ops_health_pkey PRIMARY KEY (check_id);
+
+ALTER TABLE ONLY public.ops_health_runs
+    ADD CONSTRAINT ops_health_runs_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.ops_interests
     ADD CONSTRAINT ops_interests_pkey PRIMARY KEY (id);
@@ -4422,6 +4724,12 @@ CREATE INDEX ops_agent_events_follow ON public.ops_agent_events USING btree (tx,
 
 CREATE INDEX ops_agent_events_mission ON public.ops_agent_events USING btree (mission_id, id) WHERE (mission_id IS NOT NULL);
 
+CREATE INDEX ops_alerts_created_at ON public.ops_alerts USING btree (created_at);
+
+CREATE INDEX ops_alerts_fingerprint ON public.ops_alerts USING btree (fingerprint, id);
+
+CREATE INDEX ops_alerts_held ON public.ops_alerts USING btree (id) WHERE (state = 'held'::text);
+
 CREATE INDEX ops_approvals_created ON public.ops_approvals USING btree (created_at);
 
 CREATE INDEX ops_approvals_due ON public.ops_approvals USING btree (expires_at) WHERE ((state = 'open'::text) AND (expires_at IS NOT NULL));
@@ -4437,6 +4745,8 @@ CREATE INDEX ops_approvals_open ON public.ops_approvals USING btree (id) WHERE (
 CREATE UNIQUE INDEX ops_devices_name ON public.ops_devices USING btree (kind, name) WHERE (revoked_at IS NULL);
 
 CREATE UNIQUE INDEX ops_devices_subject ON public.ops_devices USING btree (kind, subject) WHERE (revoked_at IS NULL);
+
+CREATE INDEX ops_health_runs_finished ON public.ops_health_runs USING btree (finished_at);
 
 CREATE INDEX ops_interests_due ON public.ops_interests USING btree (next_run_at) WHERE enabled;
 
@@ -4546,6 +4856,8 @@ CREATE TRIGGER ops_agent_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE 
 
 CREATE TRIGGER ops_agent_events_react AFTER INSERT ON public.ops_agent_events REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION public.queue_reactions();
 
+CREATE TRIGGER ops_alerts_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_alerts FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
 CREATE TRIGGER ops_approvals_no_truncate BEFORE TRUNCATE ON public.ops_approvals FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
 CREATE TRIGGER ops_approvals_state BEFORE DELETE OR UPDATE ON public.ops_approvals FOR EACH ROW EXECUTE FUNCTION public.check_approval_state();
@@ -4553,6 +4865,8 @@ CREATE TRIGGER ops_approvals_state BEFORE DELETE OR UPDATE ON public.ops_approva
 CREATE TRIGGER ops_breakers_tell AFTER UPDATE OF state ON public.ops_breakers FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.tell_breaker();
 
 CREATE TRIGGER ops_breakers_tell_new AFTER INSERT ON public.ops_breakers FOR EACH ROW WHEN ((new.state <> 'closed'::text)) EXECUTE FUNCTION public.tell_breaker();
+
+CREATE TRIGGER ops_health_runs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_health_runs FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
 CREATE TRIGGER ops_mission_proposals_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_mission_proposals FOR EACH STATEMENT EXECUTE FUNCTION public.raise_no_delete();
 
@@ -4585,6 +4899,9 @@ ALTER TABLE ONLY public.agent_messages
 
 ALTER TABLE ONLY public.message_buttons
     ADD CONSTRAINT message_buttons_outbox_id_fkey FOREIGN KEY (outbox_id) REFERENCES public.outbox(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.ops_alert_digests
+    ADD CONSTRAINT ops_alert_digests_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES public.ops_alerts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.ops_memory
     ADD CONSTRAINT ops_memory_superseded_by_fkey FOREIGN KEY (superseded_by) REFERENCES public.ops_memory(id) ON DELETE SET NULL;
@@ -4634,6 +4951,10 @@ REVOKE ALL ON FUNCTION public.admit_device(kind text, subject text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.agent_alive_limit() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.agent_alive_limit() TO binaryrogue;
 GRANT ALL ON FUNCTION public.agent_alive_limit() TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.alert_rank(severity text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.alert_text(severity text, kind text, title text, body text, runbook text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.answer_approval(id bigint, answer text, reason text, output jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.answer_approval(id bigint, answer text, reason text, output jsonb) TO binaryrogue;
@@ -4701,6 +5022,8 @@ REVOKE ALL ON FUNCTION public.current_standing() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigint[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.deliver_alert(alert bigint, text text, severity text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.edit_message(message bigint, text text, options jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_failed_jobs(specs json, holder text) FROM PUBLIC;
@@ -4732,6 +5055,8 @@ REVOKE ALL ON FUNCTION public.finish_agent_message(message bigint, outcome text,
 
 REVOKE ALL ON FUNCTION public.forget_memory(memory bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.in_quiet_hours(severity text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) TO openclaw_tui;
 
@@ -4742,6 +5067,8 @@ REVOKE ALL ON FUNCTION public.model_answered(answering_provider text, answering_
 REVOKE ALL ON FUNCTION public.model_failed(failed_provider text, failed_model text, fault text, message text, minutes double precision[], at_least interval, asked_ago interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.model_turn(wanted_provider text, wanted_model text, probe_for interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.mute_alerts(pattern text, span interval, reason text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.note_call(made_in text, made_call text, given text) FROM PUBLIC;
 
@@ -4776,6 +5103,8 @@ REVOKE ALL ON FUNCTION public.queue_message(recipient text, text text, options j
 REVOKE ALL ON FUNCTION public.queue_reactions() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.queue_requests() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.raise_alert(severity text, fingerprint text, title text, body text, runbook text, kind text, hold boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.raise_append_only() FROM PUBLIC;
 
@@ -4836,6 +5165,8 @@ REVOKE ALL ON FUNCTION public.rule_rest(r public.ops_reaction_rules) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION public.search_memory(wanted text, of_agent text, at_most integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.send_alert_digest() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.send_to_agent(recipient text, kind text, payload jsonb, dedupe_key text, reply_to text, untrusted boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.send_to_agent(recipient text, kind text, payload jsonb, dedupe_key text, reply_to text, untrusted boolean) TO binaryrogue;
 
@@ -4868,6 +5199,8 @@ REVOKE ALL ON FUNCTION public.tell_breaker() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.tell_policy() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.trip_breaker(breaker text, lasts interval, reason text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.unmute_alerts(pattern text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.use_memories(ids bigint[]) FROM PUBLIC;
 
@@ -4915,6 +5248,14 @@ GRANT SELECT ON TABLE public.job_requests_direct TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.message_buttons TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.ops_alert_digests TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_alert_mutes TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_alert_mutes TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_alerts TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_alerts TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.ops_breakers TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_breakers TO openclaw_tui;
 
@@ -4923,6 +5264,12 @@ GRANT SELECT ON TABLE public.ops_budget_use TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_devices TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_event_kinds TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_health TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_health TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_health_runs TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_health_runs TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_memory TO openclaw_tui;
 
