@@ -16,6 +16,7 @@ const GROUPS: Record<string, string> = {
   memory: 'what was learned',
   agents: 'look at, stop and talk to the agents',
   alerts: 'what was told, and what is silent',
+  backup: 'archives: make, verify, restore, drill, prune',
   tasks: 'what can be run',
   plans: 'what missions can be made of',
   events: 'what happened',

@@ -1,6 +1,7 @@
 import { agentActions } from './agents.ts';
 import { alertActions } from './alerts.ts';
 import { approvalActions } from './approvals.ts';
+import { backupActions } from './backup.ts';
 import { catalogueActions } from './catalogue.ts';
 import { deviceActions } from './devices.ts';
 import { healthActions } from './health.ts';
@@ -22,6 +23,7 @@ export const ACTIONS: readonly Action[] = [
   ...memoryActions,
   ...healthActions,
   ...alertActions,
+  ...backupActions,
   ...catalogueActions,
   ...agentActions,
 ];

@@ -23,6 +23,9 @@ export interface Config {
   /** `host:port` in URL's spelling, for guardedFetch. */
   readonly fetchAllow: readonly string[];
   readonly services: Services;
+  /** A file for a worker's log; unset: standard error. */
+  readonly logFile?: string;
+  readonly backup: { readonly ageRecipient?: string; readonly ageIdentityPath?: string };
   /** Every secret value that was given, passwords inside URLs too; loadConfig has told lib/log of them already. */
   readonly secrets: readonly Secret[];
 }
@@ -62,6 +65,8 @@ export function loadConfig(environment: Environment = {}): Config {
     drainTimeoutMs: values.OPENCLAW_DRAIN_TIMEOUT_MS,
     fetchAllow: values.OPENCLAW_FETCH_ALLOW ?? [],
     services: servicesOf(values),
+    logFile: values.OPENCLAW_LOG_FILE,
+    backup: { ageRecipient: values.BACKUP_AGE_RECIPIENT, ageIdentityPath: values.BACKUP_AGE_IDENTITY_PATH },
     secrets,
   };
 }
@@ -80,7 +85,9 @@ function crossFaults(values: Values): string[] {
     if (missing.length === 0 || missing.length === keys.length) return;
     faults.push(`${missing.join(', ')} not set; expected all of ${keys.join(', ')}, or none`);
   };
-  together('GOOGLE_DRIVE_CLIENT_ID', 'GOOGLE_DRIVE_CLIENT_SECRET', 'GOOGLE_DRIVE_REFRESH_TOKEN');
+  // The refresh token comes last: `openclaw drive auth` gets it with the other two.
+  together('GOOGLE_DRIVE_CLIENT_ID', 'GOOGLE_DRIVE_CLIENT_SECRET');
+  if (values.GOOGLE_DRIVE_REFRESH_TOKEN) together('GOOGLE_DRIVE_REFRESH_TOKEN', 'GOOGLE_DRIVE_CLIENT_ID');
   together('GMAIL_ADDRESS', 'GMAIL_APP_PASSWORD');
   // Without it anybody who knows the address could speak as Telegram.
   if (values.TELEGRAM_WEBHOOK_URL && !values.TELEGRAM_WEBHOOK_SECRET) {

@@ -29,6 +29,7 @@ const MODELS = 'Models';
 const SEARCH = 'Search';
 const GITHUB = 'GitHub';
 const DRIVE = 'Google Drive';
+const BACKUP = 'Backup';
 const TUNNEL = 'Cloudflare tunnel';
 const MAIL = 'Gmail';
 const WATCH = 'Outside watch';
@@ -56,6 +57,15 @@ export const SCHEMA = z.object({
   OPENCLAW_LOG_LEVEL: defaulted(oneOf('debug', 'info', 'warn', 'error', 'silent'), 'info', {
     group: PLACE,
     description: 'The least level that is logged: debug, info, warn, error or silent.',
+  }),
+  OPENCLAW_LOG_FILE: optional(absolutePath, {
+    group: PLACE,
+    description: 'The file that a worker logs to, rotated; `openclaw up` sets it. Unset: standard error.',
+  }),
+  OPENCLAW_MASTER_KEY: secret(matching('at least 16 characters', /^\S.{14,}\S$/), {
+    group: PLACE,
+    description:
+      'Opens the credentials store. Better in a systemd credential (openclaw_master_key) or config/master.key.',
   }),
 
   DATABASE_URL: secret(postgres, {
@@ -138,6 +148,14 @@ export const SCHEMA = z.object({
     group: GITHUB,
     description: 'The private key that commits are pushed with: a path, never the key itself. Unset: no push.',
   }),
+  GITHUB_REPOSITORY: optional(matching('owner/name', /^[\w.-]+\/[\w.-]+$/), {
+    group: GITHUB,
+    description: 'The repository that the workspace is pushed to, as owner/name. Unset: commits stay here.',
+  }),
+  GITHUB_KNOWN_HOSTS_PATH: optional(absolutePath, {
+    group: GITHUB,
+    description: 'A known_hosts file for another server than github.com, whose keys are pinned in the code.',
+  }),
   GITHUB_BASE_URL: defaulted(baseUrl('ssh', 'https', 'http', 'file'), 'ssh://git@github.com', {
     group: GITHUB,
     description: 'Where the remote repositories are.',
@@ -157,6 +175,21 @@ export const SCHEMA = z.object({
   GOOGLE_DRIVE_TOKEN_URL: defaulted(http, 'https://oauth2.googleapis.com/token', {
     group: DRIVE,
     description: 'Where access tokens are fetched.',
+  }),
+
+  GOOGLE_DRIVE_DEVICE_URL: defaulted(http, 'https://oauth2.googleapis.com/device/code', {
+    group: DRIVE,
+    description: 'Where `openclaw drive auth` asks for a code.',
+  }),
+
+  BACKUP_AGE_RECIPIENT: optional(matching('an age recipient (age1...)', /^age1[0-9a-z]{20,2000}$/), {
+    group: BACKUP,
+    description: 'Archives are encrypted to this age recipient. Keep its identity elsewhere. Unset: not encrypted.',
+  }),
+  BACKUP_AGE_IDENTITY_PATH: optional(absolutePath, {
+    group: BACKUP,
+    description:
+      'A file with an age identity that opens the archives, for verify and restore. Unset, as it should be: it is given with --identity.',
   }),
 
   CLOUDFLARE_API_TOKEN: secret(apiKey, {

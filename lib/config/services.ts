@@ -16,10 +16,16 @@ export function servicesOf(values: Values) {
     local: { baseUrl: values.LOCAL_MODEL_BASE_URL, apiKey: values.LOCAL_MODEL_API_KEY },
     brave: { baseUrl: values.BRAVE_BASE_URL, apiKey: values.BRAVE_API_KEY },
     perplexity: { baseUrl: values.PERPLEXITY_BASE_URL, apiKey: values.PERPLEXITY_API_KEY },
-    github: { baseUrl: values.GITHUB_BASE_URL, sshKeyPath: values.GITHUB_SSH_KEY_PATH },
+    github: {
+      baseUrl: values.GITHUB_BASE_URL,
+      sshKeyPath: values.GITHUB_SSH_KEY_PATH,
+      repository: values.GITHUB_REPOSITORY,
+      knownHostsPath: values.GITHUB_KNOWN_HOSTS_PATH,
+    },
     drive: {
       baseUrl: values.GOOGLE_DRIVE_BASE_URL,
       tokenUrl: values.GOOGLE_DRIVE_TOKEN_URL,
+      deviceUrl: values.GOOGLE_DRIVE_DEVICE_URL,
       clientId: values.GOOGLE_DRIVE_CLIENT_ID,
       clientSecret: values.GOOGLE_DRIVE_CLIENT_SECRET,
       refreshToken: values.GOOGLE_DRIVE_REFRESH_TOKEN,

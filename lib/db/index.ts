@@ -8,6 +8,7 @@ export {
   type Queryable,
   transaction,
 } from './connect.ts';
+export { type LibpqConnection, libpqConnection } from './libpq.ts';
 export { type MigrateResult, migrate } from './migrate.ts';
 export { DATABASE, type PreparedDatabase, prepareDatabase } from './prepare.ts';
 export { LOGIN_ROLES, OWNER, provisionRoles } from './roles.ts';

@@ -214,7 +214,7 @@ test('a program that runs as a task may start another openclaw', () => {
 
 for (const [given, pattern] of [
   [{ TELEGRAM_WEBHOOK_URL: 'https://x.example/hook' }, /TELEGRAM_WEBHOOK_SECRET is not set/],
-  [{ GOOGLE_DRIVE_CLIENT_ID: 'client-id-1' }, /GOOGLE_DRIVE_CLIENT_SECRET, GOOGLE_DRIVE_REFRESH_TOKEN not set/],
+  [{ GOOGLE_DRIVE_CLIENT_ID: 'client-id-1' }, /GOOGLE_DRIVE_CLIENT_SECRET not set/],
   [{ GMAIL_ADDRESS: 'a@b.example' }, /GMAIL_APP_PASSWORD not set/],
   [{ TELEGRAM_BASE_URL: 'https://user:pw@api.example' }, /without user, password/],
   [{ TELEGRAM_BASE_URL: 'ftp://api.example' }, /TELEGRAM_BASE_URL/],
