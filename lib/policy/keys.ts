@@ -48,6 +48,22 @@ export const POLICY_KEYS = {
     }),
     'Which kinds of approval the limited SQL role may answer, and whether also those that its own requests have raised. What only an owner may answer stays the owner’s.',
   ),
+  'backup.keep_local': key(
+    z.int().min(1).max(10_000),
+    'Verified archives that stay on this machine; older ones go after a run that went well. The newest verified one always stays.',
+  ),
+  'backup.keep_remote': key(
+    z.strictObject({
+      newest: z.int().min(1).max(10_000),
+      weekly: z.int().min(0).max(520),
+      monthly: z.int().min(0).max(240),
+    }),
+    'Archives that stay on Drive: the newest, and before them the last one of so many weeks and of so many months.',
+  ),
+  'backup.uploads_limit_mb': key(
+    z.int().min(0).max(1_000_000),
+    'Uploads go into an archive, the newest first, up to this many MiB; the manifest names what is left out.',
+  ),
   'breaker.missions': key(
     z.strictObject({ failures: z.int().min(1).max(1000), open: duration, max: duration, probe: duration }),
     'After `failures` failed missions of one kind in a row its breaker opens for `open`, and for twice as long after each failed probe, at most `max`. Then one mission may try (the probe); the others wait for its end, at most `probe`.',

@@ -150,8 +150,11 @@ as $$
 $$;
 comment on function last_verified_backup() is 'The newest verified backup that still is somewhere, with its age; no row when there is none.';
 
+insert into ops_policy_keys (key, schema) values
+  ('backup.keep_local', '{"type":"integer","minimum":1,"maximum":10000}'),
+  ('backup.keep_remote', '{"type":"object","properties":{"newest":{"type":"integer","minimum":1,"maximum":10000},"weekly":{"type":"integer","minimum":0,"maximum":520},"monthly":{"type":"integer","minimum":0,"maximum":240}},"required":["newest","weekly","monthly"],"additionalProperties":false}'),
+  ('backup.uploads_limit_mb', '{"type":"integer","minimum":0,"maximum":1000000}');
 insert into ops_policy (key, version, value, actor, reason) values
   ('backup.keep_local', 1, '30', 'system', 'verified archives that stay on this machine'),
   ('backup.keep_remote', 1, '{"newest": 30, "weekly": 8, "monthly": 12}', 'system', 'archives that stay on Drive: the newest, and one a week and a month before them'),
-  ('backup.uploads_limit_mb', 1, '1024', 'system', 'uploads go into an archive newest first, up to this many MiB; the rest is named in the manifest'),
-  ('retention.logs', 1, '"14 days"', 'system', 'rotated log files');
+  ('backup.uploads_limit_mb', 1, '1024', 'system', 'uploads go into an archive newest first, up to this many MiB; the rest is named in the manifest');
