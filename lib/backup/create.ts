@@ -2,6 +2,7 @@ import {
   createWriteStream,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statfsSync,
@@ -11,8 +12,7 @@ import {
 import { open } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import packageFile from '../../package.json' with { type: 'json' };
-import type { Config } from '../config/index.ts';
+import { CODE_ROOT, type Config } from '../config/index.ts';
 import type { Queryable } from '../db/index.ts';
 import { libpqConnection } from '../db/libpq.ts';
 import { messageOf, OpenClawError } from '../errors/index.ts';
@@ -53,6 +53,8 @@ export interface MadeBackup {
   readonly identity?: string;
   readonly durationMs: number;
 }
+
+const { version } = JSON.parse(readFileSync(path.join(CODE_ROOT, 'package.json'), 'utf8')) as { version: string };
 
 const DUMP_LIMIT_MS = 30 * 60_000;
 
@@ -162,7 +164,7 @@ async function build({ config, db, source, session, signal: given, onStage }: Cr
       host: os.hostname(),
       snapshotAt: snapshot.at,
       versions: {
-        openclaw: packageFile.version,
+        openclaw: version,
         node: process.version,
         postgres: source.server.version,
         pgDump: source.programs.version,
