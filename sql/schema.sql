@@ -680,6 +680,63 @@ end $$;
 
 COMMENT ON FUNCTION public.ask_for_step(mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text) IS 'Asks about a step; null when the mission belongs to another epoch. Asked again while it is open, it is the same question.';
 
+CREATE TABLE public.ops_backups (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    archive text,
+    offsite text,
+    host text NOT NULL,
+    bytes bigint,
+    sha256 text,
+    snapshot_at timestamp with time zone,
+    row_count bigint,
+    duration_ms double precision,
+    faults text[] DEFAULT '{}'::text[] NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    offsite_id text,
+    offsite_error text,
+    offsite_at timestamp with time zone,
+    local_deleted_at timestamp with time zone,
+    offsite_deleted_at timestamp with time zone,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    started_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT ops_backups_archive_check CHECK ((archive = ANY (ARRAY['verified'::text, 'partial'::text, 'failed'::text]))),
+    CONSTRAINT ops_backups_bytes_check CHECK ((bytes >= 0)),
+    CONSTRAINT ops_backups_name_check CHECK ((name ~ '^openclaw_backup_[0-9]{8}_[0-9]{6}\.(tar\.gz|tar\.zst\.age)$'::text)),
+    CONSTRAINT ops_backups_offsite_check CHECK ((offsite = ANY (ARRAY['uploaded'::text, 'local_only'::text, 'failed'::text]))),
+    CONSTRAINT ops_backups_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+
+COMMENT ON TABLE public.ops_backups IS 'One row a backup. archive null: it is being made, or whoever made it was killed, which the next run settles.';
+
+COMMENT ON COLUMN public.ops_backups.archive IS 'verified: read back whole, each checksum, the dump decoded. partial: so too, but something could not be read, and faults names it. failed: there is no archive.';
+
+COMMENT ON COLUMN public.ops_backups.offsite IS 'uploaded: Drive has it with the same checksum. local_only: no Drive is set up, so it is no backup against the loss of this machine. failed: the upload did not end; the next run goes on with it. null: not tried yet.';
+
+COMMENT ON COLUMN public.ops_backups.faults IS 'What is missing from a partial archive, or why there is none; no secrets.';
+
+COMMENT ON COLUMN public.ops_backups.detail IS 'Versions, row counts by table, what was left out, times of the stages.';
+
+CREATE FUNCTION public.begin_backup(suffix text, host text) RETURNS public.ops_backups
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare at timestamptz := clock_now(); made ops_backups;
+begin
+  loop
+    insert into ops_backups (name, host) values ('openclaw_backup_' || to_char(at at time zone 'UTC', 'YYYYMMDD_HH24MISS') || suffix, begin_backup.host)
+      on conflict (name) do nothing returning * into made;
+    exit when found;
+    at := at + interval '1 second';
+  end loop;
+  perform record_act('backup create', made.name, null, null, jsonb_build_object('backup', made.id), made.trace_id);
+  return made;
+end $$;
+
+COMMENT ON FUNCTION public.begin_backup(suffix text, host text) IS 'A new backup with the next free name; suffix is .tar.gz or .tar.zst.age.';
+
 CREATE FUNCTION public.breaker_admit(breaker text, by text, keep_probe interval DEFAULT NULL::interval) RETURNS public.breaker_answer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -858,6 +915,20 @@ begin
   end if;
   if old.state <> 'open' then
     raise exception using errcode = 'OC008', message = format('approval a%s is %s and stays so', old.id, old.state), hint = 'the first answer holds';
+  end if;
+  return new;
+end $$;
+
+CREATE FUNCTION public.check_backup_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if old.archive is not null and new.archive is distinct from old.archive then
+    perform refuse('OC008', format('backup %s is %s and cannot become %s', old.name, old.archive, new.archive), 'make a new backup');
+  end if;
+  if old.offsite = 'uploaded' and new.offsite is distinct from 'uploaded' then
+    perform refuse('OC008', format('backup %s is uploaded and cannot become %s', old.name, new.offsite), 'nothing: it is there');
   end if;
   return new;
 end $$;
@@ -1208,6 +1279,25 @@ begin
 end $_$;
 
 COMMENT ON FUNCTION public.edit_message(message bigint, text text, options jsonb) IS 'Rewrites a message that queue_message() queued, as often as wanted; the sender sends the newest text, at most one edit a second a chat.';
+
+CREATE FUNCTION public.end_backup(backup bigint, outcome text, facts jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare made ops_backups; problems text[] := array(select jsonb_array_elements_text(coalesce(facts -> 'faults', '[]')));
+begin
+  update ops_backups set archive = outcome, bytes = (facts ->> 'bytes')::bigint, sha256 = facts ->> 'sha256', snapshot_at = (facts ->> 'snapshot_at')::timestamptz,
+      row_count = (facts ->> 'row_count')::bigint, duration_ms = (facts ->> 'duration_ms')::float8, faults = problems, detail = coalesce(facts -> 'detail', '{}'), finished_at = clock_now()
+    where id = backup and archive is null returning * into made;
+  if not found then
+    perform refuse('OC008', format('backup %s has ended already', backup), 'openclaw backup list');
+  end if;
+  insert into ops_agent_events (kind, severity, payload, tags, trace_id)
+    values ('backup.' || outcome, case outcome when 'verified' then 'info' when 'partial' then 'warning' else 'error' end,
+            jsonb_build_object('backup', made.id, 'name', made.name, 'bytes', made.bytes, 'faults', problems[1:20]), array['backup'], made.trace_id);
+end $$;
+
+COMMENT ON FUNCTION public.end_backup(backup bigint, outcome text, facts jsonb) IS 'Records once how the archive came out (verified, partial, failed), with an event.';
 
 CREATE FUNCTION public.end_failed_jobs(specs json, holder text) RETURNS integer
     LANGUAGE plpgsql
@@ -1630,6 +1720,33 @@ begin
 exception when others then
   return format('"%s" is not an SQL/JSON path: %s', path, sqlerrm);
 end $$;
+
+CREATE FUNCTION public.last_verified_backup() RETURNS TABLE(id bigint, name text, offsite text, finished_at timestamp with time zone, age_seconds double precision)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select b.id, b.name, b.offsite, b.finished_at, extract(epoch from clock_now() - b.finished_at)::float8
+  from ops_backups b where b.archive = 'verified' and (b.local_deleted_at is null or b.offsite = 'uploaded' and b.offsite_deleted_at is null)
+  order by b.finished_at desc limit 1
+$$;
+
+COMMENT ON FUNCTION public.last_verified_backup() IS 'The newest verified backup that still is somewhere, with its age; no row when there is none.';
+
+CREATE FUNCTION public.mark_backup_pruned(backup bigint, place text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare made ops_backups;
+begin
+  update ops_backups set local_deleted_at = case when place = 'local' then clock_now() else local_deleted_at end,
+      offsite_deleted_at = case when place = 'offsite' then clock_now() else offsite_deleted_at end
+    where id = backup returning * into made;
+  if found then
+    perform record_act('backup prune', made.name, null, jsonb_build_object('deleted', place));
+  end if;
+end $$;
+
+COMMENT ON FUNCTION public.mark_backup_pruned(backup bigint, place text) IS 'Notes that the archive was deleted here (local) or there (offsite).';
 
 CREATE FUNCTION public.model_answered(answering_provider text, answering_model text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2375,6 +2492,22 @@ $$;
 
 COMMENT ON FUNCTION public.record_call(call jsonb) IS 'The outcome of one call to a model or a search service (task model_call, search_call), failed ones too.';
 
+CREATE FUNCTION public.record_drill(backup bigint, ok boolean, took_ms double precision, rows_restored bigint, problems text[]) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  with drill as (
+    insert into ops_backup_drills (backup_id, passed, duration_ms, row_count, faults) values (backup, ok, took_ms, rows_restored, problems) returning *),
+  told as (
+    insert into ops_agent_events (kind, severity, payload, tags)
+      select case when d.passed then 'backup.drill_passed' else 'backup.drill_failed' end, case when d.passed then 'info' else 'error' end,
+             jsonb_build_object('backup', b.id, 'name', b.name, 'duration_ms', d.duration_ms, 'rows', d.row_count, 'faults', d.faults[1:20]), array['backup', 'drill']
+      from drill d join ops_backups b on b.id = d.backup_id)
+  select id from drill
+$$;
+
+COMMENT ON FUNCTION public.record_drill(backup bigint, ok boolean, took_ms double precision, rows_restored bigint, problems text[]) IS 'Records a restore drill, with an event.';
+
 CREATE FUNCTION public.record_removed_jobs() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2958,6 +3091,24 @@ begin
 end $_$;
 
 COMMENT ON FUNCTION public.set_agent_wanted(agent text, wanted text) IS 'running or stopped; the agent''s process follows within a second and keeps what is sent to it meanwhile.';
+
+CREATE FUNCTION public.set_backup_offsite(backup bigint, outcome text, remote_id text DEFAULT NULL::text, problem text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare made ops_backups;
+begin
+  update ops_backups set offsite = outcome, offsite_id = coalesce(remote_id, offsite_id), offsite_error = problem, offsite_at = clock_now()
+    where id = backup returning * into made;
+  if not found then
+    perform refuse('OC011', format('there is no backup %s', backup), 'openclaw backup list');
+  end if;
+  insert into ops_agent_events (kind, severity, payload, tags, trace_id)
+    values (case outcome when 'failed' then 'backup.upload_failed' else 'backup.' || outcome end, case outcome when 'failed' then 'error' else 'info' end,
+            jsonb_build_object('backup', made.id, 'name', made.name, 'remote', remote_id, 'error', problem), array['backup', 'drive'], made.trace_id);
+end $$;
+
+COMMENT ON FUNCTION public.set_backup_offsite(backup bigint, outcome text, remote_id text, problem text) IS 'Records where else the archive is (uploaded, local_only, failed), with an event.';
 
 CREATE FUNCTION public.set_policy(key text, value jsonb, reason text DEFAULT NULL::text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3691,6 +3842,37 @@ ALTER TABLE public.ops_alerts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 
 ALTER TABLE public.ops_approvals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_approvals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_backup_drills (
+    id bigint NOT NULL,
+    backup_id bigint NOT NULL,
+    passed boolean NOT NULL,
+    duration_ms double precision NOT NULL,
+    row_count bigint,
+    faults text[] DEFAULT '{}'::text[] NOT NULL,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL
+);
+
+COMMENT ON TABLE public.ops_backup_drills IS 'One row a restore drill: the archive was restored into a scratch database and each table counted against the manifest.';
+
+ALTER TABLE public.ops_backup_drills ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_backup_drills_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE public.ops_backups ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_backups_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -4585,6 +4767,15 @@ ALTER TABLE ONLY public.ops_alerts
 ALTER TABLE ONLY public.ops_approvals
     ADD CONSTRAINT ops_approvals_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ops_backup_drills
+    ADD CONSTRAINT ops_backup_drills_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_backups
+    ADD CONSTRAINT ops_backups_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.ops_backups
+    ADD CONSTRAINT ops_backups_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ops_breakers
     ADD CONSTRAINT ops_breakers_pkey PRIMARY KEY (name);
 
@@ -4742,6 +4933,8 @@ CREATE UNIQUE INDEX ops_approvals_one_open_a_step ON public.ops_approvals USING 
 
 CREATE INDEX ops_approvals_open ON public.ops_approvals USING btree (id) WHERE (state = 'open'::text);
 
+CREATE INDEX ops_backups_verified ON public.ops_backups USING btree (finished_at DESC) WHERE (archive = 'verified'::text);
+
 CREATE UNIQUE INDEX ops_devices_name ON public.ops_devices USING btree (kind, name) WHERE (revoked_at IS NULL);
 
 CREATE UNIQUE INDEX ops_devices_subject ON public.ops_devices USING btree (kind, subject) WHERE (revoked_at IS NULL);
@@ -4862,6 +5055,8 @@ CREATE TRIGGER ops_approvals_no_truncate BEFORE TRUNCATE ON public.ops_approvals
 
 CREATE TRIGGER ops_approvals_state BEFORE DELETE OR UPDATE ON public.ops_approvals FOR EACH ROW EXECUTE FUNCTION public.check_approval_state();
 
+CREATE TRIGGER ops_backups_states BEFORE UPDATE ON public.ops_backups FOR EACH ROW EXECUTE FUNCTION public.check_backup_change();
+
 CREATE TRIGGER ops_breakers_tell AFTER UPDATE OF state ON public.ops_breakers FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.tell_breaker();
 
 CREATE TRIGGER ops_breakers_tell_new AFTER INSERT ON public.ops_breakers FOR EACH ROW WHEN ((new.state <> 'closed'::text)) EXECUTE FUNCTION public.tell_breaker();
@@ -4902,6 +5097,9 @@ ALTER TABLE ONLY public.message_buttons
 
 ALTER TABLE ONLY public.ops_alert_digests
     ADD CONSTRAINT ops_alert_digests_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES public.ops_alerts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.ops_backup_drills
+    ADD CONSTRAINT ops_backup_drills_backup_id_fkey FOREIGN KEY (backup_id) REFERENCES public.ops_backups(id);
 
 ALTER TABLE ONLY public.ops_memory
     ADD CONSTRAINT ops_memory_superseded_by_fkey FOREIGN KEY (superseded_by) REFERENCES public.ops_memory(id) ON DELETE SET NULL;
@@ -4979,6 +5177,10 @@ REVOKE ALL ON FUNCTION public.ask_approval(kind text, question text, options tex
 
 REVOKE ALL ON FUNCTION public.ask_for_step(mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text) FROM PUBLIC;
 
+GRANT SELECT ON TABLE public.ops_backups TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.begin_backup(suffix text, host text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.breaker_admit(breaker text, by text, keep_probe interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.breaker_report(breaker text, ok boolean, by text, error text) FROM PUBLIC;
@@ -4999,6 +5201,8 @@ REVOKE ALL ON FUNCTION public.cancel_mission(mission bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_mission(mission bigint) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.check_approval_state() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.check_backup_change() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.check_mission_state() FROM PUBLIC;
 
@@ -5025,6 +5229,8 @@ REVOKE ALL ON FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigi
 REVOKE ALL ON FUNCTION public.deliver_alert(alert bigint, text text, severity text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.edit_message(message bigint, text text, options jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.end_backup(backup bigint, outcome text, facts jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_failed_jobs(specs json, holder text) FROM PUBLIC;
 
@@ -5061,6 +5267,10 @@ REVOKE ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at te
 GRANT ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.jsonpath_fault(path text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.last_verified_backup() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.mark_backup_pruned(backup bigint, place text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.model_answered(answering_provider text, answering_model text) FROM PUBLIC;
 
@@ -5124,6 +5334,8 @@ REVOKE ALL ON FUNCTION public.record_act(verb text, target text, before jsonb, a
 
 REVOKE ALL ON FUNCTION public.record_call(call jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.record_drill(backup bigint, ok boolean, took_ms double precision, rows_restored bigint, problems text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.record_removed_jobs() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reject(id bigint, reason text) FROM PUBLIC;
@@ -5171,6 +5383,8 @@ REVOKE ALL ON FUNCTION public.send_to_agent(recipient text, kind text, payload j
 GRANT ALL ON FUNCTION public.send_to_agent(recipient text, kind text, payload jsonb, dedupe_key text, reply_to text, untrusted boolean) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.set_agent_wanted(agent text, wanted text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.set_backup_offsite(backup bigint, outcome text, remote_id text, problem text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.set_policy(key text, value jsonb, reason text) FROM PUBLIC;
 
@@ -5255,6 +5469,8 @@ GRANT SELECT ON TABLE public.ops_alert_mutes TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_alerts TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_alerts TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_backup_drills TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_breakers TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_breakers TO openclaw_tui;
