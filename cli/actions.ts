@@ -17,6 +17,7 @@ const GROUPS: Record<string, string> = {
   agents: 'look at, stop and talk to the agents',
   alerts: 'what was told, and what is silent',
   backup: 'archives: make, verify, restore, drill, prune',
+  learn: 'statistics of outcomes, and what they propose',
   tasks: 'what can be run',
   plans: 'what missions can be made of',
   events: 'what happened',

@@ -6,6 +6,7 @@ import { catalogueActions } from './catalogue.ts';
 import { deviceActions } from './devices.ts';
 import { healthActions } from './health.ts';
 import { jobActions } from './jobs.ts';
+import { learningActions } from './learning.ts';
 import { memoryActions } from './memory.ts';
 import { missionActions } from './missions.ts';
 import { ruleActions } from './rules.ts';
@@ -20,6 +21,7 @@ export const ACTIONS: readonly Action[] = [
   ...scheduleActions,
   ...deviceActions,
   ...ruleActions,
+  ...learningActions,
   ...memoryActions,
   ...healthActions,
   ...alertActions,

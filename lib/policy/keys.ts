@@ -104,6 +104,14 @@ export const POLICY_KEYS = {
     z.strictObject({ expire: duration }),
     'How long a proposal waits for its answer. Nobody answers: it expires, and nothing starts.',
   ),
+  'learning.auto': key(
+    z.array(z.enum(['timeout', 'retries', 'provider_order'])).max(3),
+    'Changes that the learner makes without asking. They are watched, and undone when they do worse.',
+  ),
+  'providers.order': key(
+    z.array(name).max(50),
+    'The order in which model providers are asked, before config/providers/failover.json; those that are not named come after. [] leaves it to that file.',
+  ),
   'quota.tasks': key(
     z.record(name, count),
     'Starts of a task in a UTC day, counted when it is started: a failed run spends one too, and so does a retry. What is over it waits for the next day. A task that is not named has no quota; 0 stops it.',
@@ -123,6 +131,10 @@ export const POLICY_KEYS = {
   'task.retries': key(
     z.record(name, z.int().min(0).max(99)),
     'Attempts after the first, in place of what the task says itself (3 unless it says otherwise). {"deploy": 1, "backup": 5}. For work that is asked for from then on.',
+  ),
+  'task.timeouts': key(
+    z.record(name, z.int().min(1).max(604_800_000)),
+    'Milliseconds that one attempt of a task may take, in place of what the task says itself. For work that is asked for from then on.',
   ),
 } as const;
 

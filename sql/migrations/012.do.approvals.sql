@@ -134,6 +134,9 @@ begin
   if a.mission_id is not null then
     perform nudge_mission(a.mission_id);
   end if;
+  if a.kind = 'learning' then
+    perform apply_learned(a);
+  end if;
 end $$;
 
 -- A step's question, asked by the segment that runs its mission: only at its epoch, in one transaction with the step's wait.

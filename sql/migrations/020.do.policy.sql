@@ -125,6 +125,8 @@ insert into ops_policy_keys (key, schema) values
   ('gate.auto_approve', '{"maxItems":500,"type":"array","items":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"}}'),
   ('gate.caps', '{"type":"object","properties":{"active_missions":{"type":"integer","minimum":0,"maximum":1000000000},"steps_per_day":{"type":"integer","minimum":0,"maximum":1000000000}},"required":["active_missions","steps_per_day"],"additionalProperties":false}'),
   ('gate.proposals', '{"type":"object","properties":{"expire":{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}},"required":["expire"],"additionalProperties":false}'),
+  ('learning.auto', '{"maxItems":3,"type":"array","items":{"type":"string","enum":["timeout","retries","provider_order"]}}'),
+  ('providers.order', '{"maxItems":50,"type":"array","items":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"}}'),
   ('quota.tasks', '{"type":"object","propertyNames":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"},"additionalProperties":{"type":"integer","minimum":0,"maximum":1000000000}}'),
   ('retention.events', '{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}'),
   ('retention.heartbeats', '{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}'),
@@ -135,6 +137,7 @@ insert into ops_policy_keys (key, schema) values
   ('retention.missions', '{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}'),
   ('retention.workers', '{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}'),
   ('sql.allow', '{"type":"object","properties":{"effects":{"type":"array","items":{"type":"string","enum":["read","write","outside"]}},"tasks":{"type":"array","items":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"}},"except":{"type":"array","items":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"}}},"required":["effects","tasks","except"],"additionalProperties":false}'),
+  ('task.timeouts', '{"type":"object","propertyNames":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"},"additionalProperties":{"type":"integer","minimum":1,"maximum":604800000}}'),
   ('task.retries', '{"type":"object","propertyNames":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"},"additionalProperties":{"type":"integer","minimum":0,"maximum":99}}');
 
 insert into ops_policy (key, version, value, actor, reason) values
@@ -149,10 +152,13 @@ insert into ops_policy (key, version, value, actor, reason) values
   ('gate.auto_approve', 1, '["health_check", "memory_prune", "backup", "git_commit", "status_report"]', 'system', 'upkeep'),
   ('gate.caps', 1, '{"active_missions": 1000, "steps_per_day": 100000}', 'system', 'a loop that submits missions meets an end'),
   ('gate.proposals', 1, '{"expire": "3 days"}', 'system', 'what nobody wanted for a weekend is not wanted'),
+  ('learning.auto', 1, '[]', 'system', 'a person approves what the learner proposes'),
+  ('providers.order', 1, '[]', 'system', 'config/providers/failover.json says the order'),
   ('quota.tasks', 1, '{"web_search": 50, "api_call": 200, "git_commit": 20}', 'system', 'starts a day'),
   ('retention.heartbeats', 1, '"7 days"', 'system', 'beats of the agents'),
   ('retention.logs', 1, '"14 days"', 'system', 'log files'),
   ('retention.messages', 1, '"30 days"', 'system', 'messages that came in, went out, and that agents were told'),
+  ('task.timeouts', 1, '{}', 'system', 'as each task says'),
   ('task.retries', 1, '{"deploy": 1, "backup": 5}', 'system', 'others as the task says, 3 by default');
 
 create function tell_policy() returns trigger

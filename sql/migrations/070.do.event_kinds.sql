@@ -47,4 +47,7 @@ insert into ops_event_kinds (kind, description) values
   ('service.cooling', 'a model failed and is not asked for a while'),
   ('service.recovered', 'a model that had failed answered again'),
   ('signal.found', 'research found something new'),
+  ('policy.drift', 'the success rate of a task, with a provider and model, has fallen'),
+  ('policy.proposed', 'the learner proposes a change of policy'),
+  ('policy.undone', 'a learned change did worse and was undone'),
   ('policy.reaction_stopped', 'a chain of reactions was stopped');
