@@ -491,6 +491,39 @@ begin
   if a.mission_id is not null then
     perform nudge_mission(a.mission_id);
   end if;
+  if a.kind = 'learning' then
+    perform apply_learned(a);
+  end if;
+end $$;
+
+CREATE FUNCTION public.apply_change(change bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare c ops_learned_changes; version_now integer;
+begin
+  select * into c from ops_learned_changes where id = change and state = 'proposed' for update;
+  if not found then
+    return;
+  end if;
+  if sound_policy(c.policy_key) is distinct from c.before then
+    update ops_learned_changes set state = 'superseded', settled_at = clock_now(), verdict = 'policy was changed meanwhile' where id = c.id;
+    return;
+  end if;
+  version_now := set_policy(c.policy_key, c.after, format('learned: %s', c.evidence ->> 'why'));
+  update ops_learned_changes set state = 'applied', applied_at = clock_now(), policy_version = version_now where id = c.id;
+end $$;
+
+CREATE FUNCTION public.apply_learned(a public.ops_approvals) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if a.answer = 'approve' then
+    perform apply_change((a.detail ->> 'change')::bigint);
+  else
+    update ops_learned_changes set state = 'rejected', settled_at = clock_now() where id = (a.detail ->> 'change')::bigint and state = 'proposed';
+  end if;
 end $$;
 
 CREATE FUNCTION public.apply_retention(at_most integer DEFAULT 5000) RETURNS jsonb
@@ -1235,6 +1268,10 @@ begin
   return message;
 end $_$;
 
+CREATE FUNCTION public.demoted(providers jsonb, provider text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$ select (select coalesce(jsonb_agg(p order by n), '[]') from jsonb_array_elements_text(providers) with ordinality e(p, n) where p <> provider) || to_jsonb(provider) $$;
+
 CREATE FUNCTION public.duration_ms(value jsonb) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1248,6 +1285,17 @@ begin
   if parts is null then return null; end if;
   return (parts[1]::numeric * case when parts[2] = 'ms' then 1 when parts[2] like 's%' then 1000 when parts[2] like 'm%' then 60000 when parts[2] like 'h%' then 3600000 else 86400000 end)::bigint;
 end $_$;
+
+CREATE FUNCTION public.duration_percentile(of_task text, of_provider text, of_model text, fraction double precision, since date) RETURNS double precision
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select round(power(1.2, bucket + 0.5)::numeric, 1)::double precision
+  from (select bucket, sum(sum(outcomes)) over (order by bucket) as upto, sum(sum(outcomes)) over () as total
+        from ops_outcome_durations d
+        where d.task = of_task and (of_provider is null or d.provider = of_provider) and (of_model is null or d.model = of_model) and d.day >= since group by bucket) b
+  where upto >= fraction * total order by bucket limit 1
+$$;
 
 CREATE FUNCTION public.edit_message(message bigint, text text, options jsonb DEFAULT '{}'::jsonb) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1732,6 +1780,75 @@ $$;
 
 COMMENT ON FUNCTION public.last_verified_backup() IS 'The newest verified backup that still is somewhere, with its age; no row when there is none.';
 
+CREATE FUNCTION public.learn(at_most integer DEFAULT 20000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare c ops_cursors; last_tx xid8; last_id bigint; learned integer;
+begin
+  insert into ops_cursors (name) values ('learn') on conflict do nothing;
+  -- One learner at a time; another waits here and then finds the cursor moved.
+  select * into c from ops_cursors where name = 'learn' for update;
+  select count(*)::integer, (array_agg(b.tx order by b.tx desc, b.id desc))[1], (array_agg(b.id order by b.tx desc, b.id desc))[1] into learned, last_tx, last_id
+  from (select o.tx, o.id from ops_outcomes o where (o.tx, o.id) > (c.tx, c.id) and o.tx < pg_snapshot_xmin(pg_current_snapshot()) order by o.tx, o.id limit at_most) b;
+  if learned = 0 then
+    return 0;
+  end if;
+  with batch as materialized (
+    select o.task, coalesce(o.provider, '') as provider, coalesce(o.model, '') as model, (o.created_at at time zone 'utc')::date as day, o.success, o.attempt,
+           coalesce(o.duration_ms, 0) as duration_ms, o.cost_usd, coalesce(o.prompt_tokens, 0) + coalesce(o.completion_tokens, 0) as tokens, o.error_class, o.error_fingerprint, o.created_at,
+           row_number() over (partition by o.task, coalesce(o.provider, ''), coalesce(o.model, '') order by o.tx, o.id) as n,
+           power(0.97, least(row_number() over (partition by o.task, coalesce(o.provider, ''), coalesce(o.model, '') order by o.tx desc, o.id desc) - 1, 1000)) as weight
+    -- What was skipped or cancelled says nothing about its task.
+    from ops_outcomes o where (o.tx, o.id) > (c.tx, c.id) and (o.tx, o.id) <= (last_tx, last_id) and o.state not in ('skipped', 'cancelled')),
+  days as (
+    insert into ops_outcome_days as t (task, provider, model, day, outcomes, successes, duration_ms, cost_usd, tokens)
+    select task, provider, model, day, count(*), count(*) filter (where success), sum(duration_ms), sum(cost_usd), sum(tokens) from batch group by 1, 2, 3, 4
+    on conflict (task, provider, model, day) do update set outcomes = t.outcomes + excluded.outcomes, successes = t.successes + excluded.successes,
+      duration_ms = t.duration_ms + excluded.duration_ms, cost_usd = t.cost_usd + excluded.cost_usd, tokens = t.tokens + excluded.tokens),
+  durations as (
+    insert into ops_outcome_durations as t (task, provider, model, day, bucket, outcomes)
+    select task, provider, model, day, floor(ln(greatest(duration_ms, 1)) / ln(1.2))::smallint, count(*) from batch where success group by 1, 2, 3, 4, 5
+    on conflict (task, provider, model, day, bucket) do update set outcomes = t.outcomes + excluded.outcomes),
+  attempts as (
+    insert into ops_outcome_attempts as t (task, attempt, day, outcomes, successes)
+    select task, attempt, day, count(*), count(*) filter (where success) from batch group by 1, 2, 3
+    on conflict (task, attempt, day) do update set outcomes = t.outcomes + excluded.outcomes, successes = t.successes + excluded.successes),
+  errors as (
+    insert into ops_outcome_errors as t (task, provider, model, error_class, fingerprint, outcomes, last_at)
+    select task, provider, model, coalesce(error_class, 'error'), coalesce(error_fingerprint, ''), count(*), max(created_at) from batch where not success group by 1, 2, 3, 4, 5
+    on conflict (task, provider, model, error_class, fingerprint) do update set outcomes = t.outcomes + excluded.outcomes, last_at = greatest(t.last_at, excluded.last_at)),
+  -- S(n) = max(0, S(n-1) + x) without a loop: the running sum less its running minimum.
+  weighed as (
+    select b.task, b.provider, b.model, b.n, b.success, b.weight, b.duration_ms, b.cost_usd, d.evidence,
+           sum(case when d.expected is null then 0 when b.success then ln(0.6) else ln((1 - 0.6 * d.expected) / (1 - d.expected)) end)
+             over (partition by b.task, b.provider, b.model order by b.n) as run
+    from batch b left join ops_drifts d on d.task = b.task and d.provider = b.provider and d.model = b.model),
+  walked as (
+    select w.*, w.run - least(-coalesce(w.evidence, 0), min(w.run) over (partition by w.task, w.provider, w.model order by w.n)) as s from weighed w),
+  summed as (
+    select task, provider, model, count(*)::integer as outcomes, count(*) filter (where success)::integer as successes, max(s) as highest, (array_agg(s order by n desc))[1] as s,
+           sum(weight) as w, coalesce(sum(weight) filter (where success), 0) as w_ok, sum(weight * duration_ms) as w_ms, sum(weight * cost_usd::double precision) as w_cost from walked group by 1, 2, 3)
+  insert into ops_drifts as t (task, provider, model, outcomes, successes, evidence, recent_outcomes, recent_successes, recent_ms, recent_cost, drifted_at, drifts)
+  -- The rows of before come along in the same statement: what a conflict keeps, it keeps from here.
+  select s.task, s.provider, s.model, s.outcomes + coalesce(d.outcomes, 0), s.successes + coalesce(d.successes, 0), case when s.highest >= 12 then 0 else s.s end,
+         s.w + k.keeps * coalesce(d.recent_outcomes, 0), s.w_ok + k.keeps * coalesce(d.recent_successes, 0), s.w_ms + k.keeps * coalesce(d.recent_ms, 0), s.w_cost + k.keeps * coalesce(d.recent_cost, 0),
+         case when s.highest >= 12 then clock_now() else d.drifted_at end, coalesce(d.drifts, 0) + (s.highest >= 12)::integer
+  from summed s left join ops_drifts d using (task, provider, model) cross join lateral (select power(0.97, least(s.outcomes, 1000)) as keeps) k
+  on conflict (task, provider, model) do update set outcomes = excluded.outcomes, successes = excluded.successes, evidence = excluded.evidence, drifted_at = excluded.drifted_at, drifts = excluded.drifts,
+    recent_outcomes = excluded.recent_outcomes, recent_successes = excluded.recent_successes, recent_ms = excluded.recent_ms, recent_cost = excluded.recent_cost;
+  -- What is expected comes from the first fifty outcomes, and anew from the next fifty after a drift.
+  update ops_drifts set expected = greatest(0.05, least(0.97, wilson_low(successes, outcomes, 1))) where expected is null and outcomes >= 50;
+  with told as (
+    update ops_drifts d set expected = null, outcomes = 0, successes = 0 where d.drifted_at = clock_now() and d.expected is not null returning d.task, d.provider, d.model, d.expected, d.drifts)
+  insert into ops_agent_events (kind, severity, source, actor, payload, tags)
+    select 'policy.drift', 'warning', 'agent', 'system', jsonb_build_object('task', t.task, 'provider', t.provider, 'model', t.model, 'method', 'Bernoulli CUSUM, Page 1954'), array[t.task] from told t;
+  update ops_cursors set tx = last_tx, id = last_id, updated_at = clock_now() where name = 'learn';
+  return learned;
+end $$;
+
+COMMENT ON FUNCTION public.learn(at_most integer) IS 'Takes the next outcomes into the statistics, in one transaction with the cursor; returns how many. 0: caught up.';
+
 CREATE FUNCTION public.mark_backup_pruned(backup bigint, place text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2129,6 +2246,73 @@ CREATE FUNCTION public.policy_value(wanted text) RETURNS jsonb
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$ select value from ops_policy where key = wanted order by version desc limit 1 $$;
 
+CREATE FUNCTION public.propose_changes() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare since date := (clock_now() at time zone 'utc')::date - 6; w record; made integer := 0; new_change ops_learned_changes; automatic jsonb := coalesce(sound_policy('learning.auto'), '[]');
+begin
+  for w in
+    with recent as (
+      select d.task, sum(d.outcomes)::integer as outcomes, sum(d.successes)::integer as successes from ops_outcome_days d where d.day >= since group by d.task having sum(d.outcomes) >= 20),
+    tasks as (
+      select r.*, t.timeout_ms, t.max_attempts, coalesce((sound_policy('task.timeouts') ->> r.task)::integer, t.timeout_ms) as timeout_now,
+             coalesce((sound_policy('task.retries') ->> r.task)::integer + 1, t.max_attempts) as attempts_now,
+             duration_percentile(r.task, null, null, 0.95, since) as p95,
+             coalesce((select sum(e.outcomes) from ops_outcome_errors e where e.task = r.task and e.error_class = 'timeout' and e.last_at >= since), 0)::integer as timeouts
+      from recent r join ops_tasks t on t.identifier = r.task and t.retired_at is null),
+    curve as (
+      select a.task, a.attempt, sum(a.outcomes) as ended, sum(a.successes) as succeeded, sum(sum(a.outcomes)) over (partition by a.task order by a.attempt desc) as reached
+      from ops_outcome_attempts a where a.day >= since group by a.task, a.attempt)
+    -- Timeouts of a task whose successes come close to the limit: it is the limit that is wrong.
+    select 'timeout' as kind, task, 'task.timeouts' as key, outcomes, successes, to_jsonb(least(604800000, (2 * timeout_now)::bigint)) as value,
+           jsonb_build_object('why', 'it often ran out of time, and what succeeds takes nearly as long as it may', 'timeouts', timeouts, 'outcomes', outcomes, 'p95_ms', p95, 'timeout_ms', timeout_now) as evidence
+    from tasks where timeouts >= greatest(5, 0.1 * outcomes) and p95 > 0.5 * timeout_now
+    union all
+    -- Attempts that never helped, or a last one that still does.
+    select 'retries', t.task, 'task.retries', t.outcomes, t.successes, to_jsonb(t.attempts_now - 2),
+           jsonb_build_object('why', 'the last attempt has almost never helped', 'attempt', c.attempt, 'reached', c.reached, 'succeeded', c.succeeded)
+    from tasks t join curve c on c.task = t.task and c.attempt = t.attempts_now where t.attempts_now > 2 and c.reached >= 30 and wilson_high(c.succeeded, c.reached) < 0.15
+    union all
+    select 'retries', t.task, 'task.retries', t.outcomes, t.successes, to_jsonb(t.attempts_now),
+           jsonb_build_object('why', 'the last attempt still succeeds often, so one more is worth it', 'attempt', c.attempt, 'reached', c.reached, 'succeeded', c.succeeded)
+    from tasks t join curve c on c.task = t.task and c.attempt = t.attempts_now where t.attempts_now between 1 and 9 and c.reached >= 20 and c.reached >= 0.05 * t.outcomes and c.reached > c.succeeded and wilson_low(c.succeeded, c.reached) > 0.3
+    union all
+    -- A provider whose success fell, where another one is there to be asked first.
+    select 'provider_order', d.task, 'providers.order', r.outcomes, r.successes, demoted(sound_policy('providers.order'), d.provider),
+           jsonb_build_object('why', 'its success rate fell', 'provider', d.provider, 'model', d.model, 'seen_at', d.drifted_at, 'method', 'Bernoulli CUSUM, Page 1954')
+    from ops_drifts d join recent r on r.task = d.task
+    where d.provider <> '' and d.drifted_at > clock_now() - interval '1 hour' and sound_policy('providers.order') ? d.provider
+      and demoted(sound_policy('providers.order'), d.provider) <> sound_policy('providers.order')
+  loop
+    -- Once a week for one change of one task is enough for a person.
+    if exists (select from ops_learned_changes c where c.kind = w.kind and c.task = w.task and (c.state in ('proposed', 'applied') or c.created_at > clock_now() - interval '7 days')) then
+      continue;
+    end if;
+    insert into ops_learned_changes (kind, task, policy_key, before, after, evidence, base_outcomes, base_successes)
+      values (w.kind, w.task, w.key, sound_policy(w.key), case when w.key = 'providers.order' then w.value else coalesce(sound_policy(w.key), '{}') || jsonb_build_object(w.task, w.value) end, w.evidence, w.outcomes, w.successes)
+      on conflict do nothing returning * into new_change;
+    if new_change.id is null then
+      continue;
+    end if;
+    made := made + 1;
+    insert into ops_agent_events (kind, source, actor, payload, tags)
+      values ('policy.proposed', 'agent', 'system', jsonb_build_object('change', new_change.id, 'kind', w.kind, 'task', w.task, 'key', w.key, 'evidence', w.evidence), array[w.task]);
+    if automatic ? w.kind then
+      perform apply_change(new_change.id);
+    else
+      update ops_learned_changes set approval_id = ask_approval('learning', format('%s of %s: %s. Change policy %s?', w.kind, w.task, w.evidence ->> 'why', w.key),
+          detail => jsonb_build_object('change', new_change.id, 'evidence', w.evidence, 'before', new_change.before, 'after', new_change.after,
+            'effects', jsonb_build_object('approve', 'the new value is in force at once; it is watched and undone when it does worse', 'reject', 'nothing changes'), 'unanswered', 'nothing changes'),
+          expires_in => interval '7 days')
+        where id = new_change.id;
+    end if;
+  end loop;
+  return made;
+end $$;
+
+COMMENT ON FUNCTION public.propose_changes() IS 'Looks at seven days of statistics and proposes changes of policy, with evidence; a person answers, except for what policy learning.auto lists.';
+
 CREATE FUNCTION public.prune_memory(cap integer) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2426,6 +2610,26 @@ begin
   if not trusted_session() and owner_actor is distinct from current_actor() then
     perform refuse('OC006', format('%s was asked for by %s; role %s may only change its own', what, coalesce(owner_actor, 'somebody else'), session_user), 'ask the operator');
   end if;
+end $$;
+
+CREATE FUNCTION public.rate_mission(mission bigint, rating integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+declare m ops_missions; new_id bigint;
+begin
+  if rating is null or rating not in (-1, 1) then
+    perform refuse('OC009', format('the rating is %s', rating), '1 (good) or -1 (not)');
+  end if;
+  select * into m from ops_missions where id = mission;
+  if not found then
+    perform refuse('OC011', format('there is no mission m%s', mission), 'openclaw missions list');
+  end if;
+  insert into ops_outcomes (mission_id, task, success, state, rating, error_class, trace_id)
+    values (m.id, 'rated:' || m.kind, rating > 0, 'rated', rating, case when rating < 0 then 'disliked' end, m.trace_id) returning id into new_id;
+  perform record_act('missions rate', 'm' || m.id, null, jsonb_build_object('rating', rating), '{}', m.trace_id);
+  return new_id;
 end $$;
 
 CREATE FUNCTION public.react(event_ids bigint[]) RETURNS jsonb
@@ -3421,6 +3625,38 @@ end $$;
 
 COMMENT ON FUNCTION public.warn_budgets(keys text[], periods text[]) IS 'Tells 75, 90 and 100 percent of each limit once a period.';
 
+CREATE FUNCTION public.watch_changes() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare c record; pooled double precision; z double precision; settled integer := 0;
+begin
+  for c in
+    select l.*, s.outcomes, s.successes from ops_learned_changes l
+    cross join lateral (select count(*)::integer as outcomes, count(*) filter (where o.success)::integer as successes
+                        from ops_outcomes o where o.task = l.task and o.created_at > l.applied_at and o.state not in ('skipped', 'cancelled')) s
+    where l.state = 'applied' and s.outcomes >= 30 order by l.id for update of l
+  loop
+    pooled := (c.base_successes + c.successes)::double precision / (c.base_outcomes + c.outcomes);
+    z := case when pooled in (0, 1) then 0 else (c.successes::double precision / c.outcomes - c.base_successes::double precision / c.base_outcomes) / sqrt(pooled * (1 - pooled) * (1.0 / c.outcomes + 1.0 / c.base_outcomes)) end;
+    if z < -2.33 then
+      if (select max(version) from ops_policy where key = c.policy_key) = c.policy_version then
+        perform set_policy(c.policy_key, c.before, format('undone: %s of %s succeeded, %s of %s before', c.successes, c.outcomes, c.base_successes, c.base_outcomes));
+      end if;
+      update ops_learned_changes set state = 'undone', settled_at = clock_now(), verdict = format('worse: %s of %s, before %s of %s (z = %s)', c.successes, c.outcomes, c.base_successes, c.base_outcomes, round(z::numeric, 2)) where id = c.id;
+      insert into ops_agent_events (kind, severity, source, actor, payload, tags)
+        values ('policy.undone', 'warning', 'agent', 'system', jsonb_build_object('change', c.id, 'kind', c.kind, 'task', c.task, 'key', c.policy_key, 'successes', c.successes, 'outcomes', c.outcomes, 'z', round(z::numeric, 2)), array[c.task]);
+      settled := settled + 1;
+    elsif c.outcomes >= 100 then
+      update ops_learned_changes set state = 'kept', settled_at = clock_now(), verdict = format('not worse: %s of %s, before %s of %s (z = %s)', c.successes, c.outcomes, c.base_successes, c.base_outcomes, round(z::numeric, 2)) where id = c.id;
+      settled := settled + 1;
+    end if;
+  end loop;
+  return settled;
+end $$;
+
+COMMENT ON FUNCTION public.watch_changes() IS 'Undoes what did worse than before beyond chance, keeps what did not; returns how many were settled.';
+
 CREATE FUNCTION public.watch_rules() RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -3455,6 +3691,14 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.watch_rules() IS 'Once a minute: counts over the windows of rules on time, and decides what fires.';
+
+CREATE FUNCTION public.wilson_high(successes double precision, outcomes double precision, z double precision DEFAULT 1.96) RETURNS double precision
+    LANGUAGE sql IMMUTABLE
+    AS $$ select 1 - wilson_low(outcomes - successes, outcomes, z) $$;
+
+CREATE FUNCTION public.wilson_low(successes double precision, outcomes double precision, z double precision DEFAULT 1.96) RETURNS double precision
+    LANGUAGE sql IMMUTABLE
+    AS $$ select case when outcomes > 0 then greatest(0, (successes / outcomes + z * z / (2 * outcomes) - z * sqrt(successes / outcomes * (1 - successes / outcomes) / outcomes + z * z / (4 * outcomes * outcomes))) / (1 + z * z / outcomes)) else 0 end $$;
 
 CREATE TABLE public.agent_events (
     id bigint NOT NULL,
@@ -3918,6 +4162,15 @@ COMMENT ON TABLE public.ops_budget_use IS 'What is spent and reserved: all, agen
 
 COMMENT ON COLUMN public.ops_budget_use.warned IS 'The highest of 75, 90 and 100 percent that an event has told.';
 
+CREATE TABLE public.ops_cursors (
+    name text NOT NULL,
+    tx xid8 DEFAULT '0'::xid8 NOT NULL,
+    id bigint DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.ops_cursors IS 'How far a follower of an append-only table has read: (transaction, id), because ids commit out of order. A restored database begins at 0.';
+
 CREATE TABLE public.ops_devices (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -3956,6 +4209,30 @@ ALTER TABLE public.ops_devices ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.ops_drifts (
+    task text NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    outcomes integer DEFAULT 0 NOT NULL,
+    successes integer DEFAULT 0 NOT NULL,
+    expected double precision,
+    evidence double precision DEFAULT 0 NOT NULL,
+    drifted_at timestamp with time zone,
+    drifts integer DEFAULT 0 NOT NULL,
+    recent_outcomes double precision DEFAULT 0 NOT NULL,
+    recent_successes double precision DEFAULT 0 NOT NULL,
+    recent_ms double precision DEFAULT 0 NOT NULL,
+    recent_cost double precision DEFAULT 0 NOT NULL
+);
+
+COMMENT ON TABLE public.ops_drifts IS 'Whether a success rate has fallen: a Bernoulli CUSUM (Page 1954) of the rate that the first outcomes showed against three fifths of it.';
+
+COMMENT ON COLUMN public.ops_drifts.expected IS 'The lower bound (Wilson 1927, z = 1) of the rate that was seen before; null until 50 outcomes.';
+
+COMMENT ON COLUMN public.ops_drifts.evidence IS 'Log-likelihood ratio of fallen against not, never below 0; over 12 it is told.';
+
+COMMENT ON COLUMN public.ops_drifts.recent_outcomes IS 'Outcomes, each weighing 0.97 of the next: about the last thirty. Choosing a provider looks at these.';
 
 CREATE TABLE public.ops_event_kinds (
     kind text NOT NULL,
@@ -4029,6 +4306,38 @@ COMMENT ON SEQUENCE public.ops_health_seq IS 'Counts the runs over row and file:
 
 ALTER TABLE public.ops_interests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_interests_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_learned_changes (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    task text NOT NULL,
+    policy_key text NOT NULL,
+    before jsonb,
+    after jsonb NOT NULL,
+    evidence jsonb NOT NULL,
+    state text DEFAULT 'proposed'::text NOT NULL,
+    approval_id bigint,
+    policy_version integer,
+    base_outcomes integer NOT NULL,
+    base_successes integer NOT NULL,
+    verdict text,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    applied_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    CONSTRAINT ops_learned_changes_kind_check CHECK ((kind = ANY (ARRAY['timeout'::text, 'retries'::text, 'provider_order'::text]))),
+    CONSTRAINT ops_learned_changes_state_check CHECK ((state = ANY (ARRAY['proposed'::text, 'rejected'::text, 'applied'::text, 'kept'::text, 'undone'::text, 'superseded'::text])))
+);
+
+COMMENT ON TABLE public.ops_learned_changes IS 'Changes of policy that the statistics propose, with their evidence, and what became of them.';
+
+ALTER TABLE public.ops_learned_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_learned_changes_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -4252,6 +4561,53 @@ COMMENT ON COLUMN public.ops_model_cooldowns.failures IS 'In a row, counted once
 
 COMMENT ON COLUMN public.ops_model_cooldowns.probe_until IS 'One caller tries it until then; the others go on to the next model.';
 
+CREATE TABLE public.ops_outcome_attempts (
+    task text NOT NULL,
+    attempt smallint NOT NULL,
+    day date NOT NULL,
+    outcomes integer NOT NULL,
+    successes integer NOT NULL
+);
+
+COMMENT ON TABLE public.ops_outcome_attempts IS 'With which attempt it ended: the curve of success after retry.';
+
+CREATE TABLE public.ops_outcome_days (
+    task text NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    day date NOT NULL,
+    outcomes integer NOT NULL,
+    successes integer NOT NULL,
+    duration_ms double precision NOT NULL,
+    cost_usd numeric(14,6) NOT NULL,
+    tokens bigint NOT NULL
+);
+
+COMMENT ON TABLE public.ops_outcome_days IS 'Outcomes by task, provider, model ('''' for none) and UTC day.';
+
+CREATE TABLE public.ops_outcome_durations (
+    task text NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    day date NOT NULL,
+    bucket smallint NOT NULL,
+    outcomes integer NOT NULL
+);
+
+COMMENT ON TABLE public.ops_outcome_durations IS 'How long what succeeded took: bucket n holds 1.2^n to 1.2^(n+1) ms.';
+
+CREATE TABLE public.ops_outcome_errors (
+    task text NOT NULL,
+    provider text NOT NULL,
+    model text NOT NULL,
+    error_class text NOT NULL,
+    fingerprint text NOT NULL,
+    outcomes integer NOT NULL,
+    last_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.ops_outcome_errors IS 'How often which error ended it.';
+
 ALTER TABLE public.ops_outcomes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_outcomes_id_seq
     START WITH 1
@@ -4468,6 +4824,45 @@ ALTER TABLE public.ops_spend ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW public.ops_task_stats AS
+ SELECT s.task,
+    s.provider,
+    s.model,
+    s.outcomes,
+    s.successes,
+    round(((s.successes)::numeric / (s.outcomes)::numeric), 4) AS success_rate,
+    round((public.wilson_low((s.successes)::double precision, (s.outcomes)::double precision))::numeric, 4) AS rate_low,
+    round((public.wilson_high((s.successes)::double precision, (s.outcomes)::double precision))::numeric, 4) AS rate_high,
+    public.duration_percentile(s.task, s.provider, s.model, (0.5)::double precision, s.since) AS p50_ms,
+    public.duration_percentile(s.task, s.provider, s.model, (0.95)::double precision, s.since) AS p95_ms,
+    s.cost_usd,
+    s.tokens,
+    e.error_class AS top_error,
+    e.outcomes AS top_error_outcomes,
+    d.evidence AS drift_evidence,
+    d.drifted_at
+   FROM ((( SELECT ops_outcome_days.task,
+            ops_outcome_days.provider,
+            ops_outcome_days.model,
+            (sum(ops_outcome_days.outcomes))::integer AS outcomes,
+            (sum(ops_outcome_days.successes))::integer AS successes,
+            sum(ops_outcome_days.cost_usd) AS cost_usd,
+            (sum(ops_outcome_days.tokens))::bigint AS tokens,
+            (((public.clock_now() AT TIME ZONE 'utc'::text))::date - 6) AS since
+           FROM public.ops_outcome_days
+          WHERE (ops_outcome_days.day >= (((public.clock_now() AT TIME ZONE 'utc'::text))::date - 6))
+          GROUP BY ops_outcome_days.task, ops_outcome_days.provider, ops_outcome_days.model) s
+     LEFT JOIN LATERAL ( SELECT x.error_class,
+            (sum(x.outcomes))::integer AS outcomes
+           FROM public.ops_outcome_errors x
+          WHERE ((x.task = s.task) AND (x.provider = s.provider) AND (x.model = s.model) AND (x.last_at > (public.clock_now() - '7 days'::interval)))
+          GROUP BY x.error_class
+          ORDER BY ((sum(x.outcomes))::integer) DESC
+         LIMIT 1) e ON (true))
+     LEFT JOIN public.ops_drifts d ON (((d.task = s.task) AND (d.provider = s.provider) AND (d.model = s.model))));
+
+COMMENT ON VIEW public.ops_task_stats IS 'Seven UTC days of outcomes by task, provider and model: rate with its Wilson interval, percentiles, cost, top error.';
 
 CREATE TABLE public.outbox (
     id bigint NOT NULL,
@@ -4782,8 +5177,14 @@ ALTER TABLE ONLY public.ops_breakers
 ALTER TABLE ONLY public.ops_budget_use
     ADD CONSTRAINT ops_budget_use_pkey PRIMARY KEY (key, period);
 
+ALTER TABLE ONLY public.ops_cursors
+    ADD CONSTRAINT ops_cursors_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.ops_devices
     ADD CONSTRAINT ops_devices_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_drifts
+    ADD CONSTRAINT ops_drifts_pkey PRIMARY KEY (task, provider, model);
 
 ALTER TABLE ONLY public.ops_event_kinds
     ADD CONSTRAINT ops_event_kinds_pkey PRIMARY KEY (kind);
@@ -4799,6 +5200,9 @@ ALTER TABLE ONLY public.ops_interests
 
 ALTER TABLE ONLY public.ops_interests
     ADD CONSTRAINT ops_interests_query_key UNIQUE (query);
+
+ALTER TABLE ONLY public.ops_learned_changes
+    ADD CONSTRAINT ops_learned_changes_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.ops_memory
     ADD CONSTRAINT ops_memory_pkey PRIMARY KEY (id);
@@ -4817,6 +5221,18 @@ ALTER TABLE ONLY public.ops_missions
 
 ALTER TABLE ONLY public.ops_model_cooldowns
     ADD CONSTRAINT ops_model_cooldowns_pkey PRIMARY KEY (provider, model);
+
+ALTER TABLE ONLY public.ops_outcome_attempts
+    ADD CONSTRAINT ops_outcome_attempts_pkey PRIMARY KEY (task, attempt, day);
+
+ALTER TABLE ONLY public.ops_outcome_days
+    ADD CONSTRAINT ops_outcome_days_pkey PRIMARY KEY (task, provider, model, day);
+
+ALTER TABLE ONLY public.ops_outcome_durations
+    ADD CONSTRAINT ops_outcome_durations_pkey PRIMARY KEY (task, provider, model, day, bucket);
+
+ALTER TABLE ONLY public.ops_outcome_errors
+    ADD CONSTRAINT ops_outcome_errors_pkey PRIMARY KEY (task, provider, model, error_class, fingerprint);
 
 ALTER TABLE ONLY public.ops_outcomes
     ADD CONSTRAINT ops_outcomes_pkey PRIMARY KEY (id);
@@ -4942,6 +5358,8 @@ CREATE UNIQUE INDEX ops_devices_subject ON public.ops_devices USING btree (kind,
 CREATE INDEX ops_health_runs_finished ON public.ops_health_runs USING btree (finished_at);
 
 CREATE INDEX ops_interests_due ON public.ops_interests USING btree (next_run_at) WHERE enabled;
+
+CREATE UNIQUE INDEX ops_learned_changes_open ON public.ops_learned_changes USING btree (kind, task) WHERE (state = ANY (ARRAY['proposed'::text, 'applied'::text]));
 
 CREATE INDEX ops_memory_age ON public.ops_memory USING btree (agent, created_at);
 
@@ -5162,6 +5580,10 @@ GRANT SELECT ON TABLE public.ops_approvals TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.apply_approval(a public.ops_approvals) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.apply_change(change bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.apply_learned(a public.ops_approvals) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.apply_retention(at_most integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.approval_fault(asked jsonb) FROM PUBLIC;
@@ -5228,6 +5650,10 @@ REVOKE ALL ON FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigi
 
 REVOKE ALL ON FUNCTION public.deliver_alert(alert bigint, text text, severity text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.demoted(providers jsonb, provider text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.duration_percentile(of_task text, of_provider text, of_model text, fraction double precision, since date) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.edit_message(message bigint, text text, options jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_backup(backup bigint, outcome text, facts jsonb) FROM PUBLIC;
@@ -5270,6 +5696,8 @@ REVOKE ALL ON FUNCTION public.jsonpath_fault(path text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.last_verified_backup() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.learn(at_most integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.mark_backup_pruned(backup bigint, place text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.model_answered(answering_provider text, answering_model text) FROM PUBLIC;
@@ -5304,6 +5732,8 @@ REVOKE ALL ON FUNCTION public.policy_value(wanted text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.policy_value(wanted text) TO binaryrogue;
 GRANT ALL ON FUNCTION public.policy_value(wanted text) TO openclaw_tui;
 
+REVOKE ALL ON FUNCTION public.propose_changes() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.prune_memory(cap integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.put_rule(rule jsonb) FROM PUBLIC;
@@ -5323,6 +5753,8 @@ REVOKE ALL ON FUNCTION public.raise_for_request(wanted text, payload jsonb) FROM
 REVOKE ALL ON FUNCTION public.raise_no_delete() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.raise_unless_mine(owner_actor text, what text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.rate_mission(mission bigint, rating integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.react(event_ids bigint[]) FROM PUBLIC;
 
@@ -5425,7 +5857,13 @@ REVOKE ALL ON FUNCTION public.wake_missions(at_most integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.warn_budgets(keys text[], periods text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.watch_changes() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.watch_rules() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.wilson_high(successes double precision, outcomes double precision, z double precision) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.wilson_low(successes double precision, outcomes double precision, z double precision) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.agent_events TO openclaw_tui;
 GRANT SELECT,INSERT,DELETE ON TABLE public.agent_events TO openclaw_owner;
@@ -5477,7 +5915,11 @@ GRANT SELECT ON TABLE public.ops_breakers TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_budget_use TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.ops_cursors TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.ops_devices TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_drifts TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_event_kinds TO openclaw_tui;
 
@@ -5486,6 +5928,8 @@ GRANT SELECT ON TABLE public.ops_health TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_health_runs TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_health_runs TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_learned_changes TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_memory TO openclaw_tui;
 
@@ -5499,6 +5943,14 @@ GRANT SELECT ON TABLE public.ops_missions TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_missions TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_model_cooldowns TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_outcome_attempts TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_outcome_days TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_outcome_durations TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_outcome_errors TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_policy TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_policy TO openclaw_tui;
@@ -5521,6 +5973,8 @@ GRANT SELECT ON TABLE public.ops_search_cache TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_service_windows TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_spend TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_task_stats TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.outbox TO openclaw_tui;
 
