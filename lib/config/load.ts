@@ -20,6 +20,8 @@ export interface Config {
   /** Jobs at once, by pool. */
   readonly concurrency: { readonly missions: number; readonly upkeep: number };
   readonly drainTimeoutMs: number;
+  /** In place of the host's name, where that does not tell hosts apart. */
+  readonly hostId: string | undefined;
   /** `host:port` in URL's spelling, for guardedFetch. */
   readonly fetchAllow: readonly string[];
   readonly services: Services;
@@ -63,6 +65,7 @@ export function loadConfig(environment: Environment = {}): Config {
     logLevel: values.OPENCLAW_LOG_LEVEL,
     concurrency: { missions: values.OPENCLAW_CONCURRENCY_MISSIONS, upkeep: values.OPENCLAW_CONCURRENCY_UPKEEP },
     drainTimeoutMs: values.OPENCLAW_DRAIN_TIMEOUT_MS,
+    hostId: values.OPENCLAW_HOST_ID,
     fetchAllow: values.OPENCLAW_FETCH_ALLOW ?? [],
     services: servicesOf(values),
     logFile: values.OPENCLAW_LOG_FILE,

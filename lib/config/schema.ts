@@ -93,6 +93,10 @@ export const SCHEMA = z.object({
     group: WORK,
     description: 'How long a stopping worker waits for its running jobs before it gives them back, in milliseconds.',
   }),
+  OPENCLAW_HOST_ID: optional(matching('letters, digits, . _ and -', /^[A-Za-z0-9._-]{1,63}$/), {
+    group: WORK,
+    description: "Tells this host apart from others that run workers. Unset: the host's name.",
+  }),
   OPENCLAW_FETCH_ALLOW: optional(listOf(',', 'host:port pairs with commas between', hostAndPort), {
     group: WORK,
     description: 'Private addresses that pages may be fetched from all the same, as host:port with commas between.',

@@ -5,7 +5,7 @@
  *   running --returned--> done       removed, history `succeeded` with its result
  *           --threw-----> retry      released, run again after the task's own backoff
  *           --threw-----> final      removed, history `failed` or `cancelled`
- *           --stopping--> give_back  released at once, its attempt refunded
+ *           --stopping--> give_back  released at once (or to be fetched after a delay), its attempt refunded
  */
 export type Ending =
   | { kind: 'done'; startedAt: number; finishedAt: number; result: string | null }
@@ -18,7 +18,7 @@ export type Ending =
       errorClass: string;
       state: 'failed' | 'cancelled';
     }
-  | { kind: 'give_back'; startedAt: number };
+  | { kind: 'give_back'; startedAt: number; delayMs?: number };
 
 /** By job id. An entry is taken when its statement is built, so the map never outgrows the jobs in flight. */
 export type Endings = Map<string, Ending>;

@@ -6,6 +6,8 @@ import { endingQueryOf } from './stockQueries.ts';
 
 export interface LedgerOptions {
   endings: Endings;
+  /** Ids of the jobs that were fetched and have not ended: what the pool knows to be its own. */
+  held: Set<string>;
   log: Logger;
   /** Called with the number of jobs that ended here although they belonged to another pool by then. */
   onFenced?: (count: number) => void;
@@ -24,7 +26,8 @@ export function keepLedger(pool: pg.Pool, options: LedgerOptions): void {
     const query = (...args: unknown[]): unknown => {
       const config = args[0] as Partial<pg.QueryConfig> | string;
       if (typeof config === 'object' && config?.name !== undefined && typeof config.text === 'string') {
-        if (config.name.startsWith('get_job')) return original({ ...(config as pg.QueryConfig), types: TIMES_AS_TEXT });
+        if (config.name.startsWith('get_job')) return fetch(original, config as pg.QueryConfig, options);
+        if (config.name.startsWith('return_job')) forget(config.values?.[1], options);
         const ending = endingQueryOf(config.name, config.text);
         if (ending?.startsWith('complete')) return complete(original, config.values ?? [], options);
         if (ending?.startsWith('fail')) return fail(original, config.values ?? [], options);
@@ -33,6 +36,17 @@ export function keepLedger(pool: pg.Pool, options: LedgerOptions): void {
     };
     client.query = query as typeof client.query;
   });
+}
+
+async function fetch(query: Query, config: pg.QueryConfig, { held }: LedgerOptions): Promise<pg.QueryResult> {
+  const result = await query({ ...config, types: TIMES_AS_TEXT });
+  for (const { id } of result.rows as { id: string }[]) held.add(id);
+  return result;
+}
+
+/** They go back before they have run. */
+function forget(ids: unknown, { held }: LedgerOptions): void {
+  if (Array.isArray(ids)) for (const id of ids) held.delete(String(id));
 }
 
 const TIMESTAMPTZ = 1184;
@@ -61,6 +75,7 @@ async function complete(query: Query, values: unknown[], options: LedgerOptions)
     text: COMPLETE,
     values: [arrayOf(ids), arrayOf(results), arrayOf(started), arrayOf(finished), poolIds.get(options)],
   });
+  for (const id of ids) options.held.delete(id);
   reportFenced(ids.length - Number(result.rows[0]?.ended ?? 0), options);
   return result;
 }
@@ -78,6 +93,7 @@ async function fail(query: Query, values: unknown[], options: LedgerOptions): Pr
   const specs = JSON.parse(values[1] as string) as { jobId: string; message: string }[];
   const rows = specs.map(({ jobId, message }) => endRow(jobId, take(options.endings, jobId), message));
   const result = await query({ name: 'openclaw_fail', text: FAIL, values: [JSON.stringify(rows), values[0]] });
+  for (const { jobId } of specs) options.held.delete(jobId);
   reportFenced(specs.length - Number(result.rows[0]?.ended ?? 0), options);
   return result;
 }
@@ -85,7 +101,7 @@ async function fail(query: Query, values: unknown[], options: LedgerOptions): Pr
 function endRow(id: string, ending: Ending | undefined, message: string) {
   // Without a note of ours the wrapper never ran (graphile-worker found no such task): released, and tried again later.
   if (!ending || ending.kind === 'done') return { id, kind: 'retry', message, delay_ms: 60_000 };
-  if (ending.kind === 'give_back') return { id, kind: ending.kind };
+  if (ending.kind === 'give_back') return { id, kind: ending.kind, delay_ms: ending.delayMs ?? 0 };
   if (ending.kind === 'retry') return { id, kind: ending.kind, message: ending.message, delay_ms: ending.delayMs };
   return {
     id,

@@ -1,8 +1,11 @@
 /** Why a job's signal aborts. A task may let it through; the ending is decided by it, not by what the task throws. */
 export class JobAborted extends Error {
-  readonly why: 'cancelled' | 'stopping' | 'timeout' | 'lease_lost';
-  constructor(why: JobAborted['why'], message: string) {
+  readonly why: 'cancelled' | 'stopping' | 'timeout' | 'lease_lost' | 'paused';
+  /** Not to be fetched again for this long. */
+  readonly delayMs: number;
+  constructor(why: JobAborted['why'], message: string, delayMs = 0) {
     super(message);
+    this.delayMs = delayMs;
     this.name = 'JobAborted';
     this.why = why;
   }

@@ -8,7 +8,7 @@ import type { LoadedTask } from '../tasks/types.ts';
 import { backoffMs } from './backoff.ts';
 import type { Ending, Endings } from './endings.ts';
 import { errorClassOf, rowMessage } from './errorClass.ts';
-import { Run, type RunningJob, timeLimit } from './run.ts';
+import { JobAborted, Run, type RunningJob, timeLimit } from './run.ts';
 
 export { JobAborted, type RunningJob } from './run.ts';
 
@@ -31,8 +31,6 @@ export function jobRunner(task: LoadedTask, options: JobRunnerOptions): Task {
     const { job } = helpers;
     const run = new Run(job.id, task.identifier);
     const { startedAt } = run;
-    limitSoon(run);
-    options.running.set(job.id, run);
     const facts: RunFacts = {
       jobId: job.id,
       task: task.identifier,
@@ -46,7 +44,13 @@ export function jobRunner(task: LoadedTask, options: JobRunnerOptions): Task {
       fence: { kind: 'job', jobId: job.id, poolId: options.poolId() },
     };
     let ending: Ending;
+    let release: (() => void) | undefined;
     try {
+      options.running.set(job.id, run);
+      await mayStart(task.identifier, job.id, options);
+      if (job.last_error?.startsWith(CRASHED)) release = await startSuspect(job.id, options);
+      if (run.reason) throw run.reason;
+      limitSoon(run);
       const parsed = task.parse(payload);
       const context = createContext(options.runtime, facts, () => run.signal);
       const result = await run.untilAborted(task.run(parsed as never, context));
@@ -55,12 +59,56 @@ export function jobRunner(task: LoadedTask, options: JobRunnerOptions): Task {
       ending = endingOf(error, task, job, run, options.random);
     } finally {
       run.end();
+      release?.();
       options.running.delete(job.id);
     }
     options.endings.set(job.id, ending);
     // Graphile-worker is told only that it failed; the rest is in the note.
     if (ending.kind !== 'done') throw new Error(ending.kind === 'give_back' ? 'given back' : ending.message);
   };
+}
+
+/** What release_pool() writes as the error of a job in whose company a worker died. */
+const CRASHED = 'worker died:';
+/** How long a job of a paused agent is left alone; its task, which others use as well, goes on being fetched. */
+const PAUSED_AGENT_MS = 5_000;
+
+/** The check at a start: against a state that is at most a second old. @throws JobAborted when a pause is in the way. */
+async function mayStart(task: string, jobId: string, { runtime }: JobRunnerOptions): Promise<void> {
+  const { controls } = runtime;
+  if (!controls) return;
+  const confirmed = controls.confirm();
+  if (confirmed) {
+    await confirmed.catch((error: unknown) => {
+      throw new JobAborted('paused', `whether it may start is not known: ${rowMessage(error)}`);
+    });
+  }
+  const control = controls.pausedBy({ task });
+  if (control) throw new JobAborted('paused', `paused: ${control.scope} ${control.target}`);
+  if (!controls.pausesAgents) return;
+  const { rows } = await runtime.db.query<{ agent: string }>(
+    "select substr(actor, 7) as agent from job_requests where id = $1 and actor like 'agent:%'",
+    [jobId],
+  );
+  if (rows[0] && controls.pausedBy({ agent: rows[0].agent }))
+    throw new JobAborted('paused', `paused: agent ${rows[0].agent}`, PAUSED_AGENT_MS);
+}
+
+const suspects = new WeakMap<Endings, Promise<void>>();
+
+/** Suspects of one pool run one after another, each declared before it starts: so a death that it causes is known to be its. */
+async function startSuspect(jobId: string, { runtime, endings, poolId }: JobRunnerOptions): Promise<() => void> {
+  const before = suspects.get(endings);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  suspects.set(endings, before ? before.then(() => promise) : promise);
+  await before;
+  try {
+    await runtime.db.query('select begin_suspect($1, $2)', [jobId, poolId()]);
+  } catch (error) {
+    resolve();
+    throw error;
+  }
+  return resolve;
 }
 
 function endingOf(
@@ -70,7 +118,9 @@ function endingOf(
   { startedAt, reason: aborted }: Run,
   random?: () => number,
 ): Ending {
-  if (aborted?.why === 'stopping' || aborted?.why === 'lease_lost') return { kind: 'give_back', startedAt };
+  const released = aborted ?? (error instanceof JobAborted ? error : undefined);
+  if (released && released.why !== 'cancelled' && released.why !== 'timeout')
+    return { kind: 'give_back', startedAt, delayMs: released.delayMs };
   const finishedAt = Date.now();
   if (aborted?.why === 'cancelled')
     return {

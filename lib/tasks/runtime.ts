@@ -1,4 +1,5 @@
 import type { Config } from '../config/index.ts';
+import type { ControlState } from '../controls/index.ts';
 import type { PoolClient, Queryable } from '../db/index.ts';
 import type { Logger } from '../log/index.ts';
 import type { TaskRegistry } from './load.ts';
@@ -19,6 +20,8 @@ export interface TaskRuntime {
   /** Evaluates paths: its statements have a limit of seconds, so that a path which takes for ever holds nobody up. */
   readonly paths: Pick<Database, 'query'>;
   readonly registry: TaskRegistry;
+  /** What is paused. A stock worker has none: pauses are not its. */
+  readonly controls?: ControlState;
 }
 
 /** What a checkpoint of a run proves: that the job is still held, or that the mission's epoch is still this one. */

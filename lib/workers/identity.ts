@@ -9,9 +9,10 @@ export interface ProcessIdentity {
   processStart: string;
 }
 
-export function ownIdentity(): ProcessIdentity {
+/** `hostId` (OPENCLAW_HOST_ID) in place of the host's name: containers of one host do not see each other's processes. */
+export function ownIdentity(hostId?: string): ProcessIdentity {
   return {
-    host: os.hostname(),
+    host: hostId ?? os.hostname(),
     bootId: bootId(),
     pid: process.pid,
     processStart: processStartOf(process.pid) ?? 'unknown',

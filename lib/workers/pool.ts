@@ -9,8 +9,10 @@ import { keepLedger, type LedgerOptions, poolIds } from '../queue/ledger.ts';
 import { JobAborted, jobRunner, type RunningJob } from '../queue/runJob.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
 import type { PoolName } from '../tasks/types.ts';
-import { every } from './every.ts';
-import { registerPool, renewLease, retirePool } from './registry.ts';
+import type { ProcessIdentity } from './identity.ts';
+import type { LeaseBeat } from './lease.ts';
+import { giveBackUnknown, registerPool, retirePool } from './registry.ts';
+import { pausableTasks } from './taskKeys.ts';
 
 export interface WorkerPoolOptions {
   runtime: TaskRuntime;
@@ -19,6 +21,8 @@ export interface WorkerPoolOptions {
   databaseUrl: string;
   pool: PoolName;
   name: string;
+  own: ProcessIdentity;
+  sessionTag: string;
   concurrency: number;
   /** Above 0: fetched in batches of this size. For short jobs; a long one would block what lies behind it. */
   localQueueSize?: number;
@@ -34,13 +38,18 @@ export interface WorkerPool {
   readonly pool: PoolName;
   readonly poolId: string;
   readonly running: ReadonlyMap<string, RunningJob>;
+  /** What its next renewal says. */
+  beat: () => LeaseBeat;
+  /** Its lease is lost: everything that runs is aborted, and the process must end. */
+  lost: () => void;
+  /** Gives back what is locked in its name and unknown to it. */
+  giveBackUnknown: () => Promise<number>;
   /** Aborts a running job of this pool, if it is one. */
   abort: (jobId: string, reason: JobAborted) => boolean;
   /** No new starts; running jobs get their signal and are given back; returns when all is released or the time is over. */
   stop: (reason: string) => Promise<void>;
 }
 
-const RENEW_INTERVAL_MS = 1000;
 /** Of the time to drain, what giving back and closing take. */
 const CLOSING_MS = 1500;
 
@@ -53,9 +62,10 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
   let poolId = '';
   let stopping = false;
 
-  const ledger: LedgerOptions = { endings, log };
+  const held = new Set<string>();
+  const ledger: LedgerOptions = { endings, held, log };
   const pgPool = createPool(options.databaseUrl, {
-    name: `worker:${pool}`,
+    name: `worker:${pool}@${options.sessionTag}`,
     max: concurrency + 4,
     actor: 'system',
     log,
@@ -84,6 +94,8 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
       pool,
       concurrency,
       localQueue: localQueueSize > 0,
+      sessionTag: options.sessionTag,
+      own: options.own,
     });
     registered.catch(() => {
       // Reported by the await below; without this the rejection would be reported as unhandled first.
@@ -101,9 +113,19 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
   const identifiers = [...runtime.registry.tasks.values()]
     .filter((task) => task.pool === pool)
     .map((task) => task.identifier);
+  const tasks = Object.fromEntries(identifiers.map((identifier) => [identifier, runnerOf(identifier)]));
+  const { controls } = runtime;
+  const abortPaused = () => {
+    for (const job of running.values()) {
+      // A mission's segment looks for itself: its steps belong to tasks of their own.
+      const control = job.task === 'mission' ? undefined : controls?.pausedBy({ task: job.task });
+      if (control?.hard) job.abort(new JobAborted('paused', `paused: ${control.scope} ${control.target}`));
+    }
+  };
+  controls?.onChange(abortPaused);
   const runner: Runner = await run({
     pgPool,
-    taskList: Object.fromEntries(identifiers.map((identifier) => [identifier, runnerOf(identifier)])),
+    taskList: controls ? pausableTasks(tasks, controls) : tasks,
     parsedCronItems: options.cronItems ?? [],
     events,
     logger: graphileLogger(log),
@@ -129,31 +151,6 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
 
   const lag = monitorEventLoopDelay({ resolution: 20 });
   lag.enable();
-  const renew = async () => {
-    const renewal = await renewLease(options.leasePool, {
-      poolId,
-      running: [...running.keys()],
-      rssBytes: process.memoryUsage.rss(),
-      loopLagMs: lag.percentile(99) / 1e6,
-    });
-    lag.reset();
-    if (renewal === null && !stopping) {
-      for (const job of running.values()) job.abort(new JobAborted('lease_lost', 'this worker lost its lease'));
-      options.onFatal(
-        new OpenClawError(
-          'E_LEASE_LOST',
-          `pool ${poolId} was declared dead while it lived; its jobs belong to others now`,
-          { exitCode: EXIT.tempfail, remedy: 'the supervisor starts it again' },
-        ),
-      );
-    }
-    for (const id of renewal?.cancelled ?? [])
-      running.get(id)?.abort(new JobAborted('cancelled', 'cancelled on request'));
-  };
-  const renewTimer = every(RENEW_INTERVAL_MS, renew, (error) =>
-    log.warn({ err: error }, 'the lease was not renewed; trying again'),
-  );
-
   // graphile-worker stops its pool on a database error during completion, and its promise then resolves.
   runner.promise.then(
     () =>
@@ -178,6 +175,23 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
     pool,
     poolId,
     running,
+    beat: () => {
+      const loopLagMs = lag.percentile(99) / 1e6;
+      lag.reset();
+      return { pool_id: poolId, running: [...running.keys()], rss_bytes: process.memoryUsage.rss(), loop_lag_ms: loopLagMs };
+    },
+    lost: () => {
+      if (stopping) return;
+      for (const job of running.values()) job.abort(new JobAborted('lease_lost', 'this worker lost its lease'));
+      options.onFatal(
+        new OpenClawError(
+          'E_LEASE_LOST',
+          `pool ${poolId} was declared dead while it lived; its jobs belong to others now`,
+          { exitCode: EXIT.tempfail, remedy: 'the supervisor starts it again' },
+        ),
+      );
+    },
+    giveBackUnknown: () => giveBackUnknown(options.leasePool, poolId, [...held]),
     abort: (jobId, reason) => {
       const job = running.get(jobId);
       job?.abort(reason);
@@ -190,7 +204,6 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
       await withinDeadline(stopped, Math.max(500, options.drainTimeoutMs - CLOSING_MS), () =>
         log.warn({ running: [...running.values()] }, 'jobs did not end in time; they are given back'),
       );
-      renewTimer.stop();
       lag.disable();
       const givenBack = await retirePool(options.leasePool, poolId, reason);
       if (givenBack > 0) log.info({ count: givenBack }, 'jobs were given back');

@@ -1,4 +1,4 @@
-import os from 'node:os';
+import { randomBytes } from 'node:crypto';
 import cron from 'node-cron';
 import type { Config } from '../config/index.ts';
 import { readCrontabs } from '../cron/index.ts';
@@ -13,6 +13,8 @@ import { registerBuiltinRules } from '../reactions/builtin.ts';
 import { loadTasks, registerTasks, taskFolders } from '../tasks/index.ts';
 import type { Database, TaskRuntime } from '../tasks/runtime.ts';
 import type { PoolName } from '../tasks/types.ts';
+import { ownIdentity, type ProcessIdentity } from './identity.ts';
+import { createLeases } from './lease.ts';
 import { startPool, type WorkerPool } from './pool.ts';
 import { releaseDeadOnThisHost } from './registry.ts';
 
@@ -37,6 +39,8 @@ export interface Workers {
   stop: (reason: string) => Promise<void>;
 }
 
+/** The age from which a lock of ours that we do not know is given back is 10 s (give_back_unknown). */
+const UNKNOWN_AFTER_MS = 11_000;
 /** Longer than any sound path takes on outputs of at most a megabyte each. */
 const PATH_LIMIT_MS = 2000;
 
@@ -58,11 +62,14 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     (pool === 'missions' || pool === 'upkeep' ? config.concurrency[pool] : DEFAULT_CONCURRENCY[pool]);
   const total = options.pools.reduce((sum, pool) => sum + concurrencyOf(pool), 0);
   const shared = { log, actor: 'system' };
-  const taskPool = createPool(workerUrl, { ...shared, name: 'tasks', max: Math.min(total + 2, 20), source: 'mission' });
-  const leasePool = createPool(workerUrl, { ...shared, name: 'lease', max: 3 });
+  const own = ownIdentity(config.hostId);
+  const sessionTag = randomBytes(6).toString('hex');
+  const named = (name: string) => ({ name: `${name}@${sessionTag}` });
+  const taskPool = createPool(workerUrl, { ...shared, ...named('tasks'), max: Math.min(total + 2, 20), source: 'mission' });
+  const leasePool = createPool(workerUrl, { ...shared, ...named('lease'), max: 3 });
   const writerPool = createPool(workerUrl, {
     ...shared,
-    name: 'missions-writer',
+    ...named('missions-writer'),
     max: 1,
     source: 'mission',
     settings: WRITER_SETTINGS,
@@ -75,7 +82,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   });
   const pathsPool = createPool(workerUrl, {
     ...shared,
-    name: 'paths',
+    ...named('paths'),
     max: 2,
     settings: { statement_timeout: String(PATH_LIMIT_MS) },
   });
@@ -85,6 +92,17 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   for (const fault of registry.faults) log.error(fault, 'a file in a tasks folder is no task; the others run');
   await registerTasks(taskPool, registry.tasks.values(), config.home);
   if (options.pools.includes('reactions')) await registerBuiltinRules(taskPool);
+  const pools: WorkerPool[] = [];
+  let brokenAt = Number.POSITIVE_INFINITY;
+  const leases = createLeases({
+    db: leasePool,
+    log,
+    beats: () => pools.map((pool) => pool.beat()),
+    onLost: (poolId) => pools.find((pool) => pool.poolId === poolId)?.lost(),
+    onBroken: () => {
+      brokenAt = Math.min(brokenAt, performance.now());
+    },
+  });
   const runtime: TaskRuntime = {
     config,
     log,
@@ -92,10 +110,13 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     reader: readerOf(readerPool),
     paths: databaseOf(pathsPool),
     registry,
+    controls: leases.controls,
   };
   useWriter(runtime, createWriter(writerPool, log));
 
-  await recover(leasePool, log);
+  await recover(leasePool, own, log);
+  // What is paused is known before anything can start.
+  await leases.controls.confirm();
   const { schedules, faults } = options.withCron
     ? await readCrontabs(
         config,
@@ -104,7 +125,6 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     : { schedules: [], faults: [] };
   for (const fault of faults) log.error(fault, 'a line of a crontab is faulty; the others run');
 
-  const pools: WorkerPool[] = [];
   try {
     for (const [index, pool] of options.pools.entries()) {
       pools.push(
@@ -113,7 +133,9 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
           leasePool,
           databaseUrl: workerUrl,
           pool,
-          name: `${os.hostname()}:${config.home}:${pool}`,
+          own,
+          sessionTag,
+          name: `${own.host}:${config.home}:${pool}`,
           concurrency: concurrencyOf(pool),
           localQueueSize: options.localQueueSize ?? 0,
           cronItems: index === 0 ? schedules.map((schedule) => schedule.item) : [],
@@ -128,15 +150,31 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     throw error;
   }
 
+  leases.start();
   const deliver = () => deliverCancels(leasePool, pools);
-  const control = await listenForControl(leasePool, log, deliver);
+  const giveBackUnknown = async (why: string) => {
+    for (const pool of pools) {
+      const count = await pool.giveBackUnknown();
+      if (count > 0) log.warn({ pool: pool.pool, count, why }, 'jobs were locked in our name without our knowledge; given back');
+    }
+  };
+  const afterBreak = async () => {
+    if (performance.now() - brokenAt < UNKNOWN_AFTER_MS) return;
+    brokenAt = Number.POSITIVE_INFINITY;
+    await giveBackUnknown('a connection had broken');
+  };
+  const control = await listenForControl(leasePool, log, async (channel) => {
+    if (channel === 'ops:control') await leases.controls.confirm(0);
+    else await deliver();
+  });
+  const onTickError = (error: unknown) => log.warn({ err: error }, 'a tick failed; the next one tries again');
   const ticks = [
-    cron.schedule('* * * * * *', () => tick(leasePool, log, deliver), {
+    cron.schedule('* * * * * *', () => tick(leasePool, own, log, deliver).then(afterBreak).catch(onTickError), {
       noOverlap: true,
       timezone: 'UTC',
       name: 'wake',
     }),
-    cron.schedule('30 * * * * *', () => reconcile(leasePool, log), {
+    cron.schedule('30 * * * * *', () => reconcile(leasePool, log).then(() => giveBackUnknown('looked')).catch(onTickError), {
       noOverlap: true,
       timezone: 'UTC',
       name: 'reconcile',
@@ -150,7 +188,9 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     ],
     stop: async (reason) => {
       for (const task of ticks) await task.destroy();
+      // Renewed until everything is given back: a slow drain must not look like a death.
       await Promise.all(pools.map((pool) => pool.stop(reason)));
+      leases.stop();
       control.stop();
       await Promise.race([
         Promise.all(allPools.map((pool) => pool.end())),
@@ -189,8 +229,8 @@ function databaseOf(pool: Pool): Database {
   return { query: pool.query.bind(pool) as Database['query'], transaction: (work) => transaction(pool, work) };
 }
 
-async function recover(db: Pool, log: Logger): Promise<void> {
-  const dead = await releaseDeadOnThisHost(db);
+async function recover(db: Pool, own: ProcessIdentity, log: Logger): Promise<void> {
+  const dead = await releaseDeadOnThisHost(db, own);
   if (dead.pools.length > 0) log.warn(dead, 'workers had died; their jobs were given back');
   await reconcile(db, log);
 }
@@ -221,10 +261,10 @@ async function deliverCancels(db: Pool, pools: readonly WorkerPool[]): Promise<v
 }
 
 /** Each second: wake parked missions that are due, give back what a process that died on this host held, deliver cancels. */
-async function tick(db: Pool, log: Logger, deliver: () => Promise<void>): Promise<void> {
+async function tick(db: Pool, own: ProcessIdentity, log: Logger, deliver: () => Promise<void>): Promise<void> {
   try {
     await db.query('select wake_missions(), expire_approvals()');
-    const dead = await releaseDeadOnThisHost(db);
+    const dead = await releaseDeadOnThisHost(db, own);
     if (dead.pools.length > 0) log.warn(dead, 'workers had died; their jobs were given back');
     await deliver();
   } catch (error) {
@@ -242,7 +282,11 @@ async function reconcile(db: Pool, log: Logger): Promise<void> {
 }
 
 /** Cancels at once instead of within the second. A lost listener connects anew; the tick covers the gap. */
-async function listenForControl(db: Pool, log: Logger, deliver: () => Promise<void>): Promise<{ stop: () => void }> {
+async function listenForControl(
+  db: Pool,
+  log: Logger,
+  look: (channel: string) => Promise<void>,
+): Promise<{ stop: () => void }> {
   let stopped = false;
   let client: PoolClient | undefined;
   const connect = async (): Promise<void> => {
@@ -251,15 +295,17 @@ async function listenForControl(db: Pool, log: Logger, deliver: () => Promise<vo
     client = connected;
     connected.on(
       'notification',
-      () =>
-        void deliver().catch((error: unknown) => log.warn({ err: error }, 'a cancel was not looked up; the tick does')),
+      ({ channel }) =>
+        void look(channel).catch((error: unknown) =>
+          log.warn({ err: error, channel }, 'what changed was not looked up; the tick does'),
+        ),
     );
     connected.once('error', (error) => {
       client = undefined;
       connected.release(error);
       if (!stopped) setTimeout(() => void connect().catch(retry), 1000);
     });
-    await connected.query('listen "job:control"; listen "mission:control"');
+    await connected.query('listen "job:control"; listen "mission:control"; listen "ops:control"');
   };
   const retry = (error: unknown) => {
     log.warn({ err: error }, 'not listening for cancels; the tick delivers them');

@@ -1,6 +1,6 @@
 import type { Queryable } from '../db/index.ts';
 import { EXIT, OpenClawError } from '../errors/index.ts';
-import { isProvenDead, ownIdentity, type ProcessIdentity } from './identity.ts';
+import { isProvenDead, type ProcessIdentity } from './identity.ts';
 
 export interface Registration {
   poolId: string;
@@ -9,6 +9,9 @@ export interface Registration {
   pool: string;
   concurrency: number;
   localQueue: boolean;
+  /** Ends the name of every session of this process. */
+  sessionTag: string;
+  own: ProcessIdentity;
 }
 
 /**
@@ -17,11 +20,11 @@ export interface Registration {
  * @throws E_WORKER_NAME (75) when a live pool has the name.
  */
 export async function registerPool(db: Queryable, registration: Registration): Promise<void> {
-  const own = ownIdentity();
+  const { own } = registration;
   try {
     await db.query(
-      `insert into workers (pool_id, name, pool, host, boot_id, pid, process_start, concurrency, local_queue)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+      `insert into workers (pool_id, name, pool, host, boot_id, pid, process_start, concurrency, local_queue, session_tag)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
       [
         registration.poolId,
         registration.name,
@@ -32,6 +35,7 @@ export async function registerPool(db: Queryable, registration: Registration): P
         own.processStart,
         registration.concurrency,
         registration.localQueue,
+        registration.sessionTag,
       ],
     );
   } catch (error) {
@@ -58,8 +62,10 @@ export async function registerPool(db: Queryable, registration: Registration): P
  *
  * @returns how many jobs were released.
  */
-export async function releaseDeadOnThisHost(db: Queryable): Promise<{ pools: string[]; released: number }> {
-  const own = ownIdentity();
+export async function releaseDeadOnThisHost(
+  db: Queryable,
+  own: ProcessIdentity,
+): Promise<{ pools: string[]; released: number }> {
   const { rows } = await db.query<{
     pool_id: string;
     name: string;
@@ -86,28 +92,6 @@ function identityOf(row: { host: string; boot_id: string; pid: number; process_s
   return { host: row.host, bootId: row.boot_id, pid: row.pid, processStart: row.process_start };
 }
 
-export interface Renewal {
-  poolId: string;
-  running: readonly string[];
-  rssBytes: number;
-  loopLagMs: number;
-}
-
-/** Renews the lease and tells which running jobs are to be aborted. @returns null when the lease is lost. */
-export async function renewLease(
-  db: Queryable,
-  { poolId, running, rssBytes, loopLagMs }: Renewal,
-): Promise<{ cancelled: string[] } | null> {
-  const { rows } = await db.query<{ cancelled: string[] }>(
-    `update workers set running = $2::bigint[], rss_bytes = $3, loop_lag_ms = $4, seen_at = now(),
-            streak_since = case when seen_at < now() - interval '2 seconds' then now() else streak_since end
-     where pool_id = $1 and state = 'live'
-     returning array(select job_id::text from job_cancels where job_id = any ($2::bigint[])) as cancelled`,
-    [poolId, running, rssBytes, loopLagMs],
-  );
-  return rows[0] ?? null;
-}
-
 /** The end of a pool that stopped by itself: whatever is still locked in its name goes back, its attempt refunded. */
 export async function retirePool(db: Queryable, poolId: string, reason: string): Promise<number> {
   const { rows } = await db.query<{ given_back: number }>(
@@ -121,4 +105,13 @@ export async function retirePool(db: Queryable, poolId: string, reason: string):
     [poolId, reason],
   );
   return rows[0]!.given_back;
+}
+
+/** @returns how many jobs were locked in the pool's name without its knowledge and went back. */
+export async function giveBackUnknown(db: Queryable, poolId: string, known: readonly string[]): Promise<number> {
+  const { rows } = await db.query<{ given: number }>('select give_back_unknown($1, $2::bigint[]) as given', [
+    poolId,
+    known,
+  ]);
+  return rows[0]!.given;
 }

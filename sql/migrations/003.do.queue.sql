@@ -85,6 +85,7 @@ create table workers (
   boot_id text not null,
   pid integer not null,
   process_start text not null,
+  session_tag text,
   state text not null default 'live' check (state in ('live', 'stopped', 'dead')),
   concurrency integer not null,
   local_queue boolean not null default false,
@@ -100,6 +101,7 @@ create table workers (
 comment on table workers is 'The registry of pools and their leases: a pool renews seen_at every second. A pool''s row is committed before its first fetch.';
 comment on column workers.pool_id is 'graphile-worker''s pool id: what stands in locked_by of the jobs that it holds.';
 comment on column workers.boot_id is 'With pid and process_start it proves, on the same host, that a pool is dead.';
+comment on column workers.session_tag is 'Ends the application_name of every session of its process, so that the sessions of a dead one can be found.';
 comment on column workers.running is 'Ids of the jobs that really run; what is locked and not listed was only fetched.';
 comment on column workers.streak_since is 'Since when its renewals are unbroken; only a pool with a long streak may judge others.';
 create index workers_live on workers (host) where state = 'live';
@@ -108,9 +110,11 @@ create unique index workers_one_of_a_name on workers (name) where state = 'live'
 create table job_crashes (
   job_id bigint primary key,
   crashes smallint not null,
-  last_cause text not null
+  last_cause text not null,
+  suspect_of text
 );
 comment on table job_crashes is 'How often a worker died while it ran a job; the third death ends the job as poison. An attempt is not spent by a death.';
+comment on column job_crashes.suspect_of is 'The pool that runs it as its one suspect: a death of that pool is counted to this job alone.';
 
 create table job_progress (
   job_id bigint primary key,
@@ -378,7 +382,7 @@ begin
   r as (
     update graphile_worker._private_jobs j set
       last_error = coalesce(u.message, j.last_error),
-      run_at = case u.kind when 'retry' then now() + u.delay_ms * interval '1 millisecond' else j.run_at end,
+      run_at = case when u.kind = 'retry' or u.delay_ms > 0 then now() + u.delay_ms * interval '1 millisecond' else j.run_at end,
       attempts = case u.kind when 'give_back' then greatest(j.attempts - 1, 0) else j.attempts end,
       locked_by = null, locked_at = null, updated_at = now()
     from u where j.id = any (array(select o.id from u o where o.kind <> 'final')) and j.locked_by = holder and u.id = j.id

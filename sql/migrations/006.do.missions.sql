@@ -193,7 +193,12 @@ as $$
 declare m ops_missions; new_id bigint;
 begin
   select * into m from ops_missions where id = mission for no key update;
-  if not found or m.state not in ('approved', 'running', 'waiting') or m.paused then
+  if not found or m.state not in ('approved', 'running', 'waiting') then
+    return null;
+  end if;
+  if m.paused or is_paused('mission', m.agent, m.id) then
+    -- What woke it is not lost: it is due as soon as the pause ends.
+    update ops_missions set wake_at = least(wake_at, clock_now()), wait_reason = 'paused' where id = m.id and m.state = 'waiting' and m.job_id is null;
     return null;
   end if;
   if m.job_id is not null and exists (select from graphile_worker._private_jobs where id = m.job_id) then
@@ -235,7 +240,11 @@ set search_path = public, pg_catalog, pg_temp
 as $$
 declare due bigint; woken integer := 0;
 begin
+  if is_paused() then
+    return 0;
+  end if;
   for due in select id from ops_missions where job_id is null and state = 'waiting' and not paused and wake_at <= clock_now()
+               and not exists (select from ops_controls c where c.scope = 'agent' and c.target = agent)
              order by wake_at limit at_most for no key update skip locked loop
     perform ensure_job(due);
     woken := woken + 1;

@@ -13,10 +13,20 @@ begin
   if not found then
     return 0;
   end if;
-  insert into job_crashes as c (job_id, crashes, last_cause)
-    select j.id, 1, cause from graphile_worker._private_jobs j
-    where j.locked_by = dead_pool and j.task_id is distinct from mission_task and (not was.local_queue or j.id = any (was.running))
-    on conflict (job_id) do update set crashes = c.crashes + 1, last_cause = excluded.last_cause;
+  -- With a suspect among them, the death is the suspect's; else each that ran is one from now on.
+  with held as (
+    select j.id, c.suspect_of is not distinct from dead_pool and c.job_id is not null as suspect
+    from graphile_worker._private_jobs j left join job_crashes c on c.job_id = j.id
+    where j.locked_by = dead_pool and j.task_id is distinct from mission_task and (not was.local_queue or j.id = any (was.running))),
+  counted as (
+    insert into job_crashes as c (job_id, crashes, last_cause)
+    select id, 1, cause from held where suspect or not exists (select from held where suspect)
+    on conflict (job_id) do update set crashes = c.crashes + 1, last_cause = excluded.last_cause, suspect_of = null
+    returning job_id, crashes)
+  insert into ops_agent_events (kind, severity, job, trace_id, mission_id, payload, tags)
+    select 'job.crashed', 'warning', c.job_id, r.trace_id, r.mission_id,
+           jsonb_build_object('cause', cause, 'crashes', c.crashes, 'host', was.host, 'pid', was.pid, 'pool_id', dead_pool), array[was.pool]
+    from counted c left join job_requests r on r.id = c.job_id;
   with gone as (
     delete from graphile_worker._private_jobs j using job_crashes c
     where j.locked_by = dead_pool and c.job_id = j.id and c.crashes >= 3 returning j.*),
@@ -73,7 +83,7 @@ as $$
 declare lost bigint; mended integer := 0;
 begin
   for lost in select m.id from ops_missions m
-              where m.state in ('approved', 'running') and not m.paused
+              where m.state in ('approved', 'running') and not m.paused and not is_paused('mission', m.agent, m.id)
                 and not exists (select from graphile_worker._private_jobs j where j.id = m.job_id)
               order by m.id limit at_most for no key update skip locked loop
     perform ensure_job(lost);

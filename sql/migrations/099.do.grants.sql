@@ -29,6 +29,8 @@ begin
       add_job(text, jsonb, text, timestamptz, integer, text, integer, text[], text, text), add_jobs(jsonb), add_mission(jsonb, jsonb, text, integer, text, boolean),
       cancel_job(bigint), retry_job(bigint), cancel_mission(bigint), plan_faults(jsonb), policy_value(text) to binaryrogue;
     grant select on ops_approvals to binaryrogue;
+    grant select on ops_controls to binaryrogue;
+    grant execute on function pause(text, text, boolean, text), resume(text, text), is_paused(text, text, bigint), paused_by(text, text, bigint) to binaryrogue;
     grant execute on function answer_approval(bigint, text, text, jsonb), approve(bigint, text, text), reject(bigint, text), approval_text(bigint) to binaryrogue;
     grant select on agent_status to binaryrogue;
     grant execute on function send_to_agent(text, text, jsonb, text, text, boolean), agent_alive_limit() to binaryrogue;
@@ -41,6 +43,7 @@ begin
     grant select on graphile_worker._private_jobs, graphile_worker._private_tasks, graphile_worker._private_known_crontabs to openclaw_tui;
     grant execute on function policy_value(text), plan_faults(jsonb), slowest_statements(integer) to openclaw_tui;
     grant execute on function approval_text(bigint) to openclaw_tui;
+    grant execute on function is_paused(text, text, bigint), paused_by(text, text, bigint) to openclaw_tui;
     grant execute on function sound_policy(text), policy_fault(text, jsonb), json_schema_fault(jsonb, jsonb, text), utc_day(), budget_limit(text, text) to openclaw_tui;
     grant execute on function agent_alive_limit() to openclaw_tui;
   end if;

@@ -1,0 +1,1 @@
+export { type Control, ControlState, type Subject } from './state.ts';
