@@ -3,6 +3,7 @@ import { alertActions } from './alerts.ts';
 import { approvalActions } from './approvals.ts';
 import { backupActions } from './backup.ts';
 import { catalogueActions } from './catalogue.ts';
+import { controlActions } from './controls.ts';
 import { deviceActions } from './devices.ts';
 import { healthActions } from './health.ts';
 import { jobActions } from './jobs.ts';
@@ -18,6 +19,7 @@ export const ACTIONS: readonly Action[] = [
   ...jobActions,
   ...missionActions,
   ...approvalActions,
+  ...controlActions,
   ...scheduleActions,
   ...deviceActions,
   ...ruleActions,

@@ -27,10 +27,7 @@ export class ControlState {
   readonly #readAnew: () => Promise<void>;
   #onChange: (() => void)[] = [];
 
-  constructor(
-    readAnew: () => Promise<void>,
-    clock = { monotonic: () => performance.now(), wall: () => Date.now() },
-  ) {
+  constructor(readAnew: () => Promise<void>, clock = { monotonic: () => performance.now(), wall: () => Date.now() }) {
     this.#readAnew = readAnew;
     this.#clock = clock;
   }

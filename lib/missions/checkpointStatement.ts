@@ -78,12 +78,13 @@ export const CLAIM = `
 with claimed as (
   update ops_missions set epoch = epoch + 1, state = 'running', worker = $3, started_at = coalesce(started_at, clock_now()), wait_reason = null, wake_at = null
   where id = $1 and job_id = $2 and state in ('approved', 'running', 'waiting') and not paused
+    and not exists (select from ops_controls c where c.scope = 'all' or c.scope = 'agent' and c.target = agent or c.scope = 'task' and c.target = 'mission')
     and exists (select from graphile_worker._private_jobs j where j.id = $2 and j.locked_by = $3)
   returning *),
 told as (
   insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
   select case when epoch = 1 then 'mission.started' else 'mission.resumed' end, id, trace_id, jsonb_build_object('kind', kind, 'epoch', epoch, 'worker', $3::text), array[kind] from claimed)
-select id, kind, title, state, plan, input, epoch, signal_seq, untrusted, trace_id, cancel_requested_by from claimed`;
+select id, kind, title, state, plan, input, epoch, signal_seq, agent, untrusted, trace_id, cancel_requested_by from claimed`;
 
 /** Loaded by a statement of its own, after the claim: in the claim's statement they would be as old as its snapshot. */
 export const LOAD_STEPS = `

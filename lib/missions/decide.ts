@@ -1,5 +1,5 @@
-import { startableSteps, strandedSteps } from './dag.ts';
-import { emptyEnd, type SegmentState } from './state.ts';
+import { strandedSteps } from './dag.ts';
+import { allowedSteps, emptyEnd, type SegmentState } from './state.ts';
 import type { Asked, Checkpoint, StepEnd, StepRow } from './types.ts';
 
 /** Steps of one mission that run side by side in one worker. */
@@ -105,7 +105,7 @@ export function nextCheckpoint(
     checkpoint.ends.push(emptyEnd(step, 'skipped', 'need_failed', `its need "${because}" did not succeed`));
   }
   const now = performance.now();
-  const may = stopping || state.cancelRequested ? [] : startableSteps(state.steps);
+  const may = stopping || state.cancelRequested ? [] : allowedSteps(state);
   const begun = may
     .filter((step) => state.notBefore.get(step.id)! <= now && !requeued.has(step.id))
     .slice(0, PARALLEL_STEPS - state.inFlight.size);

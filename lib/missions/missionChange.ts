@@ -1,11 +1,13 @@
 import type { Queryable } from '../db/index.ts';
 import { messageOf } from '../errors/index.ts';
-import { leafSteps, TERMINAL } from './dag.ts';
-import { type SegmentState, soonestStartMs } from './state.ts';
+import { leafSteps, startableSteps, TERMINAL } from './dag.ts';
+import { allowedSteps, type SegmentState, soonestStartMs } from './state.ts';
 import type { MissionChange } from './types.ts';
 
 /** A wait above this parks the mission, so that it holds no worker; below it, parking costs more than waiting. */
 const PARK_ABOVE_MS = 5_000;
+/** A pause's end wakes what it held up; this is for a mission that parked in the moment of the end. */
+const PAUSED_LOOK_MS = 30_000;
 
 /** The mission's end, once every step has one; a park, when nothing can go on for a while; else null. Asked when nothing runs. */
 export async function missionChange(state: SegmentState, db: Pick<Queryable, 'query'>): Promise<MissionChange | null> {
@@ -23,6 +25,8 @@ export async function missionChange(state: SegmentState, db: Pick<Queryable, 'qu
   }
   const soonest = soonestStartMs(state);
   if (soonest <= PARK_ABOVE_MS) return null;
+  if (allowedSteps(state).length < startableSteps(steps).length)
+    return parked(state, 'paused', Math.min(soonest, PAUSED_LOOK_MS));
   const asked = steps.some((step) => step.state === 'waiting' && step.asked?.state === 'open');
   const reason = unknown
     ? 'step_unknown'

@@ -22,6 +22,8 @@ export interface StepRun {
   steps: readonly StepRow[];
   jobId: string;
   signal: AbortSignal;
+  /** Ends this step alone: its timeout, and a hard pause of its task. */
+  own: AbortController;
   random?: () => number;
 }
 
@@ -32,12 +34,11 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
   const untrusted = readsUntrusted(run);
   let inputBytes: number | null = null;
   const task = runtime.registry.tasks.get(step.task);
-  const timeout = new AbortController();
   const timer = setTimeout(
-    () => timeout.abort(new JobAborted('timeout', `timed out after ${step.timeout_ms} ms`)),
+    () => run.own.abort(new JobAborted('timeout', `timed out after ${step.timeout_ms} ms`)),
     step.timeout_ms,
   );
-  const signal = AbortSignal.any([run.signal, timeout.signal]);
+  const signal = AbortSignal.any([run.signal, run.own.signal]);
   try {
     if (!task)
       throw new OpenClawError('E_UNKNOWN_TASK', `this worker has no task "${step.task}"`, {
@@ -94,8 +95,21 @@ function finishOfError(
   measured: Pick<StepEnd, 'duration_ms' | 'input_bytes' | 'untrusted'>,
 ): StepFinish {
   const aborted = signal.reason instanceof JobAborted ? signal.reason : undefined;
-  // The worker stops: the attempt did not count.
-  if (aborted?.why === 'stopping' || aborted?.why === 'lease_lost') {
+  // Whether an effect outside that was cut off has happened is unknown; a worker that stops lets it end in time instead.
+  if (aborted?.why === 'paused' && step.effect === 'outside' && !task?.idempotent)
+    return {
+      step,
+      end: {
+        step: step.id,
+        state: 'unknown',
+        output: null,
+        error_class: 'paused',
+        error: aborted.message,
+        ...measured,
+      },
+    };
+  // The worker stops, or a pause aborted it: the attempt did not count.
+  if (aborted?.why === 'stopping' || aborted?.why === 'lease_lost' || aborted?.why === 'paused') {
     return {
       step,
       requeue: {

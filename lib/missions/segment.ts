@@ -8,12 +8,19 @@ import { goByAnswers, hasWork, nextCheckpoint, PARALLEL_STEPS, recoverSteps } fr
 import { missionChange } from './missionChange.ts';
 import { askAbout, stepsToAsk } from './questions.ts';
 import { runStep, type StepFinish } from './runStep.ts';
-import { emptyEnd, openState, type SegmentState, soonestStartMs } from './state.ts';
+import { emptyEnd, openState, pauseOf, type SegmentState, soonestStartMs } from './state.ts';
 import type { Checkpoint, MissionRow, StepRow } from './types.ts';
 import type { CheckpointWriter } from './writer.ts';
 
-/** Segments that run in this process, by mission id: where a cancel is delivered, and the news of a signal or an answer. */
-export const activeSegments = new Map<string, { cancel: () => void; poke: (signalSeq: number) => void }>();
+/** Segments that run in this process, by mission id: where a cancel is delivered, the news of a signal or an answer, and a pause. */
+export const activeSegments = new Map<string, Pick<Segment, 'cancel' | 'poke' | 'controlsChanged'>>();
+
+interface Segment {
+  run: () => Promise<SegmentResult>;
+  cancel: () => void;
+  poke: (signalSeq: number) => void;
+  controlsChanged: () => void;
+}
 
 export interface SegmentOptions {
   runtime: TaskRuntime;
@@ -41,11 +48,13 @@ export async function runSegment(options: SegmentOptions): Promise<SegmentResult
   const { runtime, missionId, context } = options;
   const claimed = await claim(runtime.db, missionId, context.job.id, options.poolId);
   if (!claimed) {
+    // A pause that came after the job's start parks the mission, so that no job of it spins.
+    await runtime.db.query('select park_paused($1, $2)', [missionId, context.job.id]);
     context.log.debug('not claimed: the mission has ended, is paused, or belongs to another job');
     return { mission: missionId, state: 'not_claimed' };
   }
-  const segment = createSegment(options, openState(claimed.mission, claimed.steps));
-  activeSegments.set(missionId, { cancel: segment.cancel, poke: segment.poke });
+  const segment = createSegment(options, openState(claimed.mission, claimed.steps, runtime.controls));
+  activeSegments.set(missionId, segment);
   try {
     return await segment.run();
   } finally {
@@ -67,7 +76,7 @@ async function loadSteps(db: Queryable, missionId: string): Promise<StepRow[]> {
   return rows;
 }
 
-function createSegment({ runtime, writer, context, random }: SegmentOptions, state: SegmentState) {
+function createSegment({ runtime, writer, context, random }: SegmentOptions, state: SegmentState): Segment {
   const { mission, steps, inFlight, finished } = state;
   const abort = new AbortController();
   const signal = AbortSignal.any([context.signal, abort.signal]);
@@ -85,6 +94,15 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
     // Set before anything is read: what comes while it is read raises it again.
     state.seen = signalSeq;
     state.poked = true;
+    news.tell();
+  };
+
+  const running = new Map<StepRow, AbortController>();
+  const controlsChanged = () => {
+    for (const [step, own] of running) {
+      const control = pauseOf(state, step);
+      if (control?.hard) own.abort(new JobAborted('paused', `paused: ${control.scope} ${control.target}`));
+    }
     news.tell();
   };
 
@@ -109,7 +127,9 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
 
   const start = (step: StepRow) => {
     inFlight.add(step.id);
-    const run = { runtime, mission, step, steps, jobId: context.job.id, signal, ...(random && { random }) };
+    const own = new AbortController();
+    running.set(step, own);
+    const run = { runtime, mission, step, steps, jobId: context.job.id, signal, own, ...(random && { random }) };
     void runStep(run)
       .catch((error: unknown): StepFinish => {
         context.log.error({ step: step.name, err: error }, 'a step ended in a way that is not provided for');
@@ -117,6 +137,7 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
       })
       .then((finish) => {
         inFlight.delete(step.id);
+        running.delete(step);
         finished.push(finish);
         news.tell();
       });
@@ -140,6 +161,8 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
     let ends = recoverSteps(state, (task) => runtime.registry.tasks.get(task)?.idempotent ?? false);
     for (;;) {
       const stopping = context.signal.aborted;
+      // With the database away the commit before a start does not come through either.
+      await runtime.controls?.confirm()?.catch((error: unknown) => context.log.debug({ err: error }, 'not confirmed'));
       if (state.poked) await readAnswers();
       ends.push(...goByAnswers(state));
       const { checkpoint, begun } = nextCheckpoint(state, ends, stopping);
@@ -171,7 +194,7 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
     }
   };
 
-  return { run: runToEnd, cancel, poke };
+  return { run: runToEnd, cancel, poke, controlsChanged };
 }
 
 /** A flag that something has happened and the wait for it: what is told before the wait begins is not lost. */

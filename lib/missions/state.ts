@@ -1,3 +1,4 @@
+import type { Control, ControlState } from '../controls/index.ts';
 import { startableSteps } from './dag.ts';
 import type { StepFinish } from './runStep.ts';
 import type { MissionRow, StepEnd, StepRow } from './types.ts';
@@ -6,6 +7,8 @@ import type { MissionRow, StepEnd, StepRow } from './types.ts';
 export interface SegmentState {
   readonly mission: MissionRow;
   readonly steps: StepRow[];
+  /** None in a stock worker. */
+  readonly controls: ControlState | undefined;
   /** By step id: not before this time of performance.now(). */
   readonly notBefore: Map<string, number>;
   /** Ids of steps whose answer has been gone by. */
@@ -21,11 +24,12 @@ export interface SegmentState {
   poked: boolean;
 }
 
-export function openState(mission: MissionRow, steps: StepRow[]): SegmentState {
+export function openState(mission: MissionRow, steps: StepRow[], controls?: ControlState): SegmentState {
   const now = performance.now();
   return {
     mission,
     steps,
+    controls,
     notBefore: new Map(steps.map((step) => [step.id, now + step.wait_ms])),
     answered: new Set(),
     inFlight: new Set(),
@@ -37,8 +41,20 @@ export function openState(mission: MissionRow, steps: StepRow[]): SegmentState {
 }
 
 /** ms until the next ready step may start; Infinity when none is ready. */
-export function soonestStartMs({ steps, notBefore }: SegmentState): number {
-  return Math.min(...startableSteps(steps).map((step) => notBefore.get(step.id)! - performance.now()));
+export function soonestStartMs(state: SegmentState): number {
+  return Math.min(...allowedSteps(state).map((step) => state.notBefore.get(step.id)! - performance.now()));
+}
+
+/** The startable steps that no pause holds up. */
+export function allowedSteps(state: SegmentState): StepRow[] {
+  return startableSteps(state.steps).filter((step) => pauseOf(state, step) === undefined);
+}
+
+/** What stops the step from starting; a hard one also from going on. */
+export function pauseOf({ controls, mission }: SegmentState, step: StepRow): Control | undefined {
+  const subject = { agent: mission.agent, mission: mission.id };
+  const found = controls?.pausedBy({ ...subject, task: step.task });
+  return found?.hard ? found : (controls?.pausedBy({ ...subject, task: 'mission' }) ?? found);
 }
 
 /** The end of a step that did not run. */

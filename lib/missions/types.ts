@@ -10,6 +10,7 @@ export interface MissionRow {
   input: Record<string, unknown>;
   epoch: number;
   signal_seq: number;
+  agent: string | null;
   untrusted: boolean;
   trace_id: string;
   cancel_requested_by: string | null;

@@ -47,7 +47,8 @@ export function createLeases({ db, log, beats, onLost, onBroken }: LeaseOptions)
   const sweep = async (pool: string) => {
     const { rows } = await db.query<{ released: number | null }>('select sweep_pool($1) as released', [pool]);
     const { released } = rows[0]!;
-    if (released !== null) log.warn({ poolId: pool, released }, 'the lease of a pool ran out; its jobs were given back');
+    if (released !== null)
+      log.warn({ poolId: pool, released }, 'the lease of a pool ran out; its jobs were given back');
   };
   const controls = new ControlState(renew);
   let timer: { stop: () => void } | undefined;

@@ -178,7 +178,12 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
     beat: () => {
       const loopLagMs = lag.percentile(99) / 1e6;
       lag.reset();
-      return { pool_id: poolId, running: [...running.keys()], rss_bytes: process.memoryUsage.rss(), loop_lag_ms: loopLagMs };
+      return {
+        pool_id: poolId,
+        running: [...running.keys()],
+        rss_bytes: process.memoryUsage.rss(),
+        loop_lag_ms: loopLagMs,
+      };
     },
     lost: () => {
       if (stopping) return;

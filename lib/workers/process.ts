@@ -65,7 +65,12 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const own = ownIdentity(config.hostId);
   const sessionTag = randomBytes(6).toString('hex');
   const named = (name: string) => ({ name: `${name}@${sessionTag}` });
-  const taskPool = createPool(workerUrl, { ...shared, ...named('tasks'), max: Math.min(total + 2, 20), source: 'mission' });
+  const taskPool = createPool(workerUrl, {
+    ...shared,
+    ...named('tasks'),
+    max: Math.min(total + 2, 20),
+    source: 'mission',
+  });
   const leasePool = createPool(workerUrl, { ...shared, ...named('lease'), max: 3 });
   const writerPool = createPool(workerUrl, {
     ...shared,
@@ -150,12 +155,16 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     throw error;
   }
 
+  leases.controls.onChange(() => {
+    for (const segment of activeSegments.values()) segment.controlsChanged();
+  });
   leases.start();
   const deliver = () => deliverCancels(leasePool, pools);
   const giveBackUnknown = async (why: string) => {
     for (const pool of pools) {
       const count = await pool.giveBackUnknown();
-      if (count > 0) log.warn({ pool: pool.pool, count, why }, 'jobs were locked in our name without our knowledge; given back');
+      if (count > 0)
+        log.warn({ pool: pool.pool, count, why }, 'jobs were locked in our name without our knowledge; given back');
     }
   };
   const afterBreak = async () => {
@@ -174,11 +183,18 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
       timezone: 'UTC',
       name: 'wake',
     }),
-    cron.schedule('30 * * * * *', () => reconcile(leasePool, log).then(() => giveBackUnknown('looked')).catch(onTickError), {
-      noOverlap: true,
-      timezone: 'UTC',
-      name: 'reconcile',
-    }),
+    cron.schedule(
+      '30 * * * * *',
+      () =>
+        reconcile(leasePool, log)
+          .then(() => giveBackUnknown('looked'))
+          .catch(onTickError),
+      {
+        noOverlap: true,
+        timezone: 'UTC',
+        name: 'reconcile',
+      },
+    ),
   ];
   return {
     pools,

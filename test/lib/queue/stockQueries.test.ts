@@ -93,7 +93,11 @@ test('a worker that meets an unknown text sends nothing', async () => {
   const reached: unknown[] = [];
   const client = { query: async (config: unknown) => void reached.push(config) };
   const pool = new EventEmitter();
-  keepLedger(pool as unknown as pg.Pool, { endings: new Map(), held: new Set(), log: createLogger({ name: 'test', level: 'silent' }) });
+  keepLedger(pool as unknown as pg.Pool, {
+    endings: new Map(),
+    held: new Set(),
+    log: createLogger({ name: 'test', level: 'silent' }),
+  });
   pool.emit('connect', client);
   const query = client.query as (config: unknown) => Promise<unknown>;
   let refused: unknown;
