@@ -88,7 +88,7 @@ begin
   insert into ops_controls as c (scope, target, hard, reason) values (pause.scope, wanted, coalesce(pause.hard, false), pause.reason)
     on conflict on constraint ops_controls_pkey do update set hard = excluded.hard, reason = excluded.reason, actor = excluded.actor
     returning * into now_in_force;
-  perform record_act('pause', trim(pause.scope || ' ' || wanted), to_jsonb(was), to_jsonb(now_in_force));
+  perform record_act('pause', trim(pause.scope || ' ' || wanted), case when was.scope is not null then to_jsonb(was) end, to_jsonb(now_in_force));
   perform pg_notify('ops:control', pause.scope);
   return was.scope is null;
 end $$;

@@ -41,6 +41,7 @@ const READABLE = [
   'ops_health_runs',
   'ops_alerts',
   'ops_alert_mutes',
+  'ops_controls',
 ];
 /** Every other table, whatever is added later. */
 let secluded: string[];
