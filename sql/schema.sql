@@ -770,6 +770,11 @@ end $$;
 
 COMMENT ON FUNCTION public.begin_backup(suffix text, host text) IS 'A new backup with the next free name; suffix is .tar.gz or .tar.zst.age.';
 
+CREATE FUNCTION public.begin_suspect(job bigint, pool text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ update job_crashes set suspect_of = pool where job_id = job $$;
+
 CREATE FUNCTION public.breaker_admit(breaker text, by text, keep_probe interval DEFAULT NULL::interval) RETURNS public.breaker_answer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1138,6 +1143,36 @@ $$;
 
 COMMENT ON FUNCTION public.claim_due_interest() IS 'Takes the interest that is due the longest and plans its next run; of several callers each gets another.';
 
+CREATE FUNCTION public.control_target(scope text, target text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+  if scope is null or scope not in ('all', 'agent', 'task', 'mission') then
+    perform refuse('OC009', format('scope is %s, expected all, agent, task or mission', coalesce('"' || scope || '"', 'null')), 'pause(''all'') stops everything');
+  end if;
+  if scope = 'all' then
+    if coalesce(target, '') <> '' then
+      perform refuse('OC009', format('scope all takes no target, not "%s"', target), 'leave the target out');
+    end if;
+    return '';
+  end if;
+  if coalesce(target, '') = '' then
+    perform refuse('OC009', format('scope %s needs a target', scope), format('name the %s', scope));
+  end if;
+  if scope = 'mission' then
+    target := substring(target from '^m?([0-9]{1,18})$');
+    if target is null or not exists (select from ops_missions where id = target::bigint) then
+      perform refuse('OC011', 'there is no such mission', 'openclaw missions list');
+    end if;
+  elsif scope = 'task' and not exists (select from ops_tasks where identifier = target) then
+    perform refuse('OC001', format('unknown task "%s"', target), 'known tasks: select identifier, title from ops_tasks');
+  elsif scope = 'agent' and target !~ '^[a-z][a-z0-9_-]{0,62}$' then
+    perform refuse('OC009', format('"%s" is no name of an agent', target), 'openclaw agents list');
+  end if;
+  return target;
+end $_$;
+
 CREATE FUNCTION public.current_source() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -1361,7 +1396,7 @@ begin
   r as (
     update graphile_worker._private_jobs j set
       last_error = coalesce(u.message, j.last_error),
-      run_at = case u.kind when 'retry' then now() + u.delay_ms * interval '1 millisecond' else j.run_at end,
+      run_at = case when u.kind = 'retry' or u.delay_ms > 0 then now() + u.delay_ms * interval '1 millisecond' else j.run_at end,
       attempts = case u.kind when 'give_back' then greatest(j.attempts - 1, 0) else j.attempts end,
       locked_by = null, locked_at = null, updated_at = now()
     from u where j.id = any (array(select o.id from u o where o.kind <> 'final')) and j.locked_by = holder and u.id = j.id
@@ -1463,7 +1498,12 @@ CREATE FUNCTION public.ensure_job(mission bigint) RETURNS bigint
 declare m ops_missions; new_id bigint;
 begin
   select * into m from ops_missions where id = mission for no key update;
-  if not found or m.state not in ('approved', 'running', 'waiting') or m.paused then
+  if not found or m.state not in ('approved', 'running', 'waiting') then
+    return null;
+  end if;
+  if m.paused or is_paused('mission', m.agent, m.id) then
+    -- What woke it is not lost: it is due as soon as the pause ends.
+    update ops_missions set wake_at = least(wake_at, clock_now()), wait_reason = 'paused' where id = m.id and m.state = 'waiting' and m.job_id is null;
     return null;
   end if;
   if m.job_id is not null and exists (select from graphile_worker._private_jobs where id = m.job_id) then
@@ -1657,6 +1697,23 @@ begin
   return true;
 end $$;
 
+CREATE FUNCTION public.give_back_unknown(pool text, known bigint[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare given integer;
+begin
+  update graphile_worker._private_jobs j set locked_by = null, locked_at = null, attempts = greatest(j.attempts - 1, 0)
+    where j.locked_by = pool and j.locked_at < now() - interval '10 seconds' and j.id <> all (known);
+  get diagnostics given = row_count;
+  if given > 0 then
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), given));
+  end if;
+  return given;
+end $$;
+
+COMMENT ON FUNCTION public.give_back_unknown(pool text, known bigint[]) IS 'Gives back the jobs that are locked in a pool''s name and that the pool does not know of; returns how many.';
+
 CREATE FUNCTION public.in_quiet_hours(severity text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1674,6 +1731,15 @@ exception when others then
   -- A policy that cannot be read must not keep an alert from anybody.
   return false;
 end $$;
+
+CREATE FUNCTION public.is_paused(task text DEFAULT NULL::text, agent text DEFAULT NULL::text, mission bigint DEFAULT NULL::bigint) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select exists (select from ops_controls c
+  where c.scope = 'all' or (c.scope = 'task' and c.target = is_paused.task) or (c.scope = 'agent' and c.target = is_paused.agent)
+     or (c.scope = 'mission' and c.target = is_paused.mission::text)) $$;
+
+COMMENT ON FUNCTION public.is_paused(task text, agent text, mission bigint) IS 'Whether everything, this task, this agent or this mission is paused. Without arguments: whether everything is.';
 
 CREATE FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text DEFAULT 'value'::text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -1985,6 +2051,71 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.nudge_mission(mission bigint) IS 'Wakes a mission for what it waits for; one that runs looks again before it parks.';
+
+CREATE FUNCTION public.park_paused(mission bigint, job bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update ops_missions m set state = 'waiting', wait_reason = 'paused', wake_at = clock_now() + interval '30 seconds', job_id = null
+    where m.id = park_paused.mission and m.job_id = park_paused.job and m.state in ('approved', 'running', 'waiting')
+      and (m.paused or is_paused('mission', m.agent, m.id));
+  return found;
+end $$;
+
+CREATE FUNCTION public.pause(scope text, target text DEFAULT NULL::text, hard boolean DEFAULT false, reason text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was ops_controls; wanted text; now_in_force ops_controls;
+begin
+  wanted := control_target(pause.scope, pause.target);
+  if pause.scope = 'mission' then
+    perform raise_unless_mine((select m.actor from ops_missions m where m.id = wanted::bigint), 'mission m' || wanted);
+    if exists (select from ops_missions m where m.id = wanted::bigint and m.state in ('succeeded', 'failed', 'cancelled')) then
+      perform refuse('OC008', format('mission m%s has ended', wanted), 'only an open mission can be paused');
+    end if;
+    update ops_missions m set paused = true where m.id = wanted::bigint;
+  end if;
+  select c.* into was from ops_controls c where c.scope = pause.scope and c.target = wanted for update;
+  insert into ops_controls as c (scope, target, hard, reason) values (pause.scope, wanted, coalesce(pause.hard, false), pause.reason)
+    on conflict on constraint ops_controls_pkey do update set hard = excluded.hard, reason = excluded.reason, actor = excluded.actor
+    returning * into now_in_force;
+  perform record_act('pause', trim(pause.scope || ' ' || wanted), case when was.scope is not null then to_jsonb(was) end, to_jsonb(now_in_force));
+  perform pg_notify('ops:control', pause.scope);
+  return was.scope is null;
+end $$;
+
+COMMENT ON FUNCTION public.pause(scope text, target text, hard boolean, reason text) IS 'Anybody who may ask for work may stop it; only who paused, or the operator, may resume. Nothing of the scope (all, agent, task, mission) starts any more; hard: what runs is aborted and given back. True when it was not paused before.';
+
+CREATE TABLE public.ops_controls (
+    scope text NOT NULL,
+    target text DEFAULT ''::text NOT NULL,
+    hard boolean DEFAULT false NOT NULL,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    reason text,
+    since timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    CONSTRAINT ops_controls_check CHECK (((scope = 'all'::text) = (target = ''::text))),
+    CONSTRAINT ops_controls_scope_check CHECK ((scope = ANY (ARRAY['all'::text, 'agent'::text, 'task'::text, 'mission'::text])))
+);
+
+COMMENT ON TABLE public.ops_controls IS 'What is paused, since when, by whom and why.';
+
+COMMENT ON COLUMN public.ops_controls.target IS 'The agent, the task or the mission''s id as digits; empty for all.';
+
+COMMENT ON COLUMN public.ops_controls.hard IS 'Whether running work is aborted as well; it is given back and runs again after the resume.';
+
+CREATE FUNCTION public.paused_by(task text DEFAULT NULL::text, agent text DEFAULT NULL::text, mission bigint DEFAULT NULL::bigint) RETURNS SETOF public.ops_controls
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select c.* from ops_controls c
+  where c.scope = 'all' or (c.scope = 'task' and c.target = paused_by.task) or (c.scope = 'agent' and c.target = paused_by.agent)
+     or (c.scope = 'mission' and c.target = paused_by.mission::text)
+  order by c.hard desc, c.since limit 1
+$$;
+
+COMMENT ON FUNCTION public.paused_by(task text, agent text, mission bigint) IS 'The control that stops this from starting, or no row.';
 
 CREATE TABLE public.ops_tasks (
     identifier text NOT NULL,
@@ -2668,7 +2799,7 @@ CREATE FUNCTION public.reconcile_missions(at_most integer DEFAULT 500) RETURNS i
 declare lost bigint; mended integer := 0;
 begin
   for lost in select m.id from ops_missions m
-              where m.state in ('approved', 'running') and not m.paused
+              where m.state in ('approved', 'running') and not m.paused and not is_paused('mission', m.agent, m.id)
                 and not exists (select from graphile_worker._private_jobs j where j.id = m.job_id)
               order by m.id limit at_most for no key update skip locked loop
     perform ensure_job(lost);
@@ -2759,10 +2890,20 @@ begin
   if not found then
     return 0;
   end if;
-  insert into job_crashes as c (job_id, crashes, last_cause)
-    select j.id, 1, cause from graphile_worker._private_jobs j
-    where j.locked_by = dead_pool and j.task_id is distinct from mission_task and (not was.local_queue or j.id = any (was.running))
-    on conflict (job_id) do update set crashes = c.crashes + 1, last_cause = excluded.last_cause;
+  -- With a suspect among them, the death is the suspect's; else each that ran is one from now on.
+  with held as (
+    select j.id, c.suspect_of is not distinct from dead_pool and c.job_id is not null as suspect
+    from graphile_worker._private_jobs j left join job_crashes c on c.job_id = j.id
+    where j.locked_by = dead_pool and j.task_id is distinct from mission_task and (not was.local_queue or j.id = any (was.running))),
+  counted as (
+    insert into job_crashes as c (job_id, crashes, last_cause)
+    select id, 1, cause from held where suspect or not exists (select from held where suspect)
+    on conflict (job_id) do update set crashes = c.crashes + 1, last_cause = excluded.last_cause, suspect_of = null
+    returning job_id, crashes)
+  insert into ops_agent_events (kind, severity, job, trace_id, mission_id, payload, tags)
+    select 'job.crashed', 'warning', c.job_id, r.trace_id, r.mission_id,
+           jsonb_build_object('cause', cause, 'crashes', c.crashes, 'host', was.host, 'pid', was.pid, 'pool_id', dead_pool), array[was.pool]
+    from counted c left join job_requests r on r.id = c.job_id;
   with gone as (
     delete from graphile_worker._private_jobs j using job_crashes c
     where j.locked_by = dead_pool and c.job_id = j.id and c.crashes >= 3 returning j.*),
@@ -2854,6 +2995,29 @@ begin
   perform record_act('interests remove', 'i' || interest, jsonb_build_object('query', was.query, 'cadence', was.cadence), null);
   return was.query;
 end $$;
+
+CREATE FUNCTION public.renew_leases(pools jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare renewed text[]; judges boolean;
+begin
+  with beats as (
+    select * from jsonb_to_recordset(pools) b(pool_id text, running bigint[], rss_bytes bigint, loop_lag_ms real)),
+  kept as (
+    update workers w set running = b.running, rss_bytes = b.rss_bytes, loop_lag_ms = b.loop_lag_ms, seen_at = clock_now(),
+      -- A gap, or a clock that went back.
+      streak_since = case when w.seen_at between clock_now() - interval '2.5 seconds' and clock_now() then w.streak_since else clock_now() end
+    from beats b where w.pool_id = b.pool_id and w.state = 'live'
+    returning w.pool_id, w.streak_since)
+  select coalesce(array_agg(pool_id), '{}'), coalesce(bool_and(streak_since <= clock_now() - interval '15 seconds'), false) into renewed, judges from kept;
+  return jsonb_build_object(
+    'renewed', to_jsonb(renewed),
+    'controls', (select coalesce(jsonb_agg(jsonb_build_object('scope', c.scope, 'target', c.target, 'hard', c.hard)), '[]') from ops_controls c),
+    'silent', case when judges then (select coalesce(jsonb_agg(w.pool_id), '[]') from workers w where w.state = 'live' and w.seen_at < clock_now() - interval '12 seconds') else '[]' end);
+end $$;
+
+COMMENT ON FUNCTION public.renew_leases(pools jsonb) IS 'Renews the leases of one process and answers with what it must know: which it still holds, what is paused, which pools are silent.';
 
 CREATE FUNCTION public.repeated_request(wanted text, key text) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -3035,6 +3199,32 @@ begin
   end if;
   return payload;
 end $_$;
+
+CREATE FUNCTION public.resume(scope text, target text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was ops_controls; wanted text;
+begin
+  wanted := control_target(resume.scope, resume.target);
+  select * into was from ops_controls c where c.scope = resume.scope and c.target = wanted for update;
+  if not found then
+    return false;
+  end if;
+  perform raise_unless_mine(was.actor, 'this pause');
+  delete from ops_controls c where c.scope = resume.scope and c.target = wanted;
+  update ops_missions m set paused = false where resume.scope = 'mission' and m.id::text = wanted and m.paused;
+  -- What it held up looks again: parked missions are due, and those without a job get one.
+  update ops_missions m set wake_at = clock_now() where m.state = 'waiting' and m.job_id is null and m.wait_reason = 'paused';
+  perform wake_missions();
+  perform reconcile_missions();
+  perform record_act('resume', trim(resume.scope || ' ' || wanted), to_jsonb(was), null);
+  perform pg_notify('ops:control', resume.scope);
+  perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));
+  return true;
+end $$;
+
+COMMENT ON FUNCTION public.resume(scope text, target text) IS 'Ends a pause of the same scope and target; what waited for it goes on. False when nothing was paused.';
 
 CREATE FUNCTION public.retention_limit(key text) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
@@ -3468,6 +3658,26 @@ $$;
 
 COMMENT ON FUNCTION public.step_payload(step bigint) IS 'The payload of a step with every $path taken from the outputs of earlier steps.';
 
+CREATE FUNCTION public.sweep_pool(silent_pool text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was workers;
+begin
+  select * into was from workers where pool_id = silent_pool and state = 'live' and seen_at < clock_now() - interval '12 seconds' for update skip locked;
+  if not found then
+    return null;
+  end if;
+  if was.session_tag is not null then
+    perform pg_terminate_backend(a.pid, 2000) from pg_stat_activity a
+      where a.datname = current_database() and a.application_name like '%@' || was.session_tag and a.pid <> pg_backend_pid();
+  end if;
+  return release_pool(silent_pool, format('no sign of life for %s s of process %s on %s (%s): its lease ran out',
+    round(extract(epoch from clock_now() - was.seen_at)::numeric, 1), was.pid, was.host, was.name));
+end $$;
+
+COMMENT ON FUNCTION public.sweep_pool(silent_pool text) IS 'Declares a silent pool dead: ends its sessions, then gives back what it held. Null when it is not silent, or another does it now.';
+
 CREATE FUNCTION public.take_call_turn(wanted_service text, spacing interval, patience interval DEFAULT '00:00:05'::interval) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -3594,7 +3804,11 @@ CREATE FUNCTION public.wake_missions(at_most integer DEFAULT 500) RETURNS intege
     AS $$
 declare due bigint; woken integer := 0;
 begin
+  if is_paused() then
+    return 0;
+  end if;
   for due in select id from ops_missions where job_id is null and state = 'waiting' and not paused and wake_at <= clock_now()
+               and not exists (select from ops_controls c where c.scope = 'agent' and c.target = agent)
              order by wake_at limit at_most for no key update skip locked loop
     perform ensure_job(due);
     woken := woken + 1;
@@ -3927,10 +4141,13 @@ COMMENT ON TABLE public.job_cancels IS 'Jobs that somebody wants to stop while t
 CREATE TABLE public.job_crashes (
     job_id bigint NOT NULL,
     crashes smallint NOT NULL,
-    last_cause text NOT NULL
+    last_cause text NOT NULL,
+    suspect_of text
 );
 
 COMMENT ON TABLE public.job_crashes IS 'How often a worker died while it ran a job; the third death ends the job as poison. An attempt is not spent by a death.';
+
+COMMENT ON COLUMN public.job_crashes.suspect_of IS 'The pool that runs it as its one suspect: a death of that pool is counted to this job alone.';
 
 CREATE TABLE public.job_history (
     job_id bigint NOT NULL,
@@ -4952,6 +5169,7 @@ CREATE TABLE public.workers (
     boot_id text NOT NULL,
     pid integer NOT NULL,
     process_start text NOT NULL,
+    session_tag text,
     state text DEFAULT 'live'::text NOT NULL,
     concurrency integer NOT NULL,
     local_queue boolean DEFAULT false NOT NULL,
@@ -4971,6 +5189,8 @@ COMMENT ON TABLE public.workers IS 'The registry of pools and their leases: a po
 COMMENT ON COLUMN public.workers.pool_id IS 'graphile-worker''s pool id: what stands in locked_by of the jobs that it holds.';
 
 COMMENT ON COLUMN public.workers.boot_id IS 'With pid and process_start it proves, on the same host, that a pool is dead.';
+
+COMMENT ON COLUMN public.workers.session_tag IS 'Ends the application_name of every session of its process, so that the sessions of a dead one can be found.';
 
 COMMENT ON COLUMN public.workers.running IS 'Ids of the jobs that really run; what is locked and not listed was only fetched.';
 
@@ -5176,6 +5396,9 @@ ALTER TABLE ONLY public.ops_breakers
 
 ALTER TABLE ONLY public.ops_budget_use
     ADD CONSTRAINT ops_budget_use_pkey PRIMARY KEY (key, period);
+
+ALTER TABLE ONLY public.ops_controls
+    ADD CONSTRAINT ops_controls_pkey PRIMARY KEY (scope, target);
 
 ALTER TABLE ONLY public.ops_cursors
     ADD CONSTRAINT ops_cursors_pkey PRIMARY KEY (name);
@@ -5603,6 +5826,8 @@ GRANT SELECT ON TABLE public.ops_backups TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.begin_backup(suffix text, host text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.begin_suspect(job bigint, pool text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.breaker_admit(breaker text, by text, keep_probe interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.breaker_report(breaker text, ok boolean, by text, error text) FROM PUBLIC;
@@ -5643,6 +5868,8 @@ REVOKE ALL ON FUNCTION public.claim_agent_message(agent text, in_hand bigint[]) 
 GRANT SELECT ON TABLE public.ops_interests TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.claim_due_interest() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.control_target(scope text, target text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.current_standing() FROM PUBLIC;
 
@@ -5687,7 +5914,13 @@ REVOKE ALL ON FUNCTION public.finish_agent_message(message bigint, outcome text,
 
 REVOKE ALL ON FUNCTION public.forget_memory(memory bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.give_back_unknown(pool text, known bigint[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.in_quiet_hours(severity text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) TO binaryrogue;
+GRANT ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) TO openclaw_tui;
@@ -5713,6 +5946,18 @@ REVOKE ALL ON FUNCTION public.note_call(made_in text, made_call text, given text
 REVOKE ALL ON FUNCTION public.note_windows(of_service text, windows jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.nudge_mission(mission bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.park_paused(mission bigint, job bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.pause(scope text, target text, hard boolean, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.pause(scope text, target text, hard boolean, reason text) TO binaryrogue;
+
+GRANT SELECT ON TABLE public.ops_controls TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_controls TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.paused_by(task text, agent text, mission bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.paused_by(task text, agent text, mission bigint) TO binaryrogue;
+GRANT ALL ON FUNCTION public.paused_by(task text, agent text, mission bigint) TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_tasks TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_tasks TO openclaw_tui;
@@ -5781,6 +6026,8 @@ REVOKE ALL ON FUNCTION public.remember(kind text, text text, agent text, tags te
 
 REVOKE ALL ON FUNCTION public.remove_interest(interest bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.renew_leases(pools jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.repeated_request(wanted text, key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reserve_spend(provider text, model text, amount_usd numeric, agent text, mission_id bigint, step_id bigint, job bigint, task text, holder text, keep interval, trace_id uuid, kind text) FROM PUBLIC;
@@ -5790,6 +6037,9 @@ REVOKE ALL ON FUNCTION public.reset_breaker(breaker text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.reset_model(wanted_provider text, wanted_model text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.resolve_paths(payload jsonb, document jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.resume(scope text, target text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.resume(scope text, target text) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.retention_limit(key text) FROM PUBLIC;
 
@@ -5835,6 +6085,8 @@ GRANT ALL ON FUNCTION public.sound_policy(wanted text) TO openclaw_tui;
 REVOKE ALL ON FUNCTION public.spend_keys(provider text, agent text, mission bigint, day date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.step_payload(step bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.sweep_pool(silent_pool text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.take_call_turn(wanted_service text, spacing interval, patience interval) FROM PUBLIC;
 
