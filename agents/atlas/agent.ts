@@ -1,3 +1,23 @@
-import { defineAgent } from '../../lib/agents/index.ts';
+import { z } from 'zod';
+import { defineAgent, handler } from '../../lib/agents/index.ts';
+import { uptimeReport, uptimeText } from '../../lib/watch/index.ts';
+import { watch } from './watch.ts';
 
-export default defineAgent({ handlers: {} });
+export default defineAgent({
+  handlers: {
+    uptime: handler({
+      title: 'Says who was up how long, of a UTC day (by default yesterday)',
+      payload: z.object({ day: z.iso.date().optional() }),
+      run: async ({ day }, { db, reply }) => {
+        const report = await uptimeReport(db, day);
+        reply(uptimeText(report));
+        return report;
+      },
+    }),
+  },
+  ticks: [
+    { name: 'agents', cron: '*/5 * * * * *', run: watch.agents },
+    { name: 'services', cron: '*/15 * * * * *', run: watch.services },
+    { name: 'host', cron: '*/30 * * * * *', run: watch.host },
+  ],
+});

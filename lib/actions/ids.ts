@@ -2,7 +2,7 @@ import { EXIT, OpenClawError } from '../errors/index.ts';
 import { durationMs } from '../tasks/duration.ts';
 
 /** `j104` or `104` as the id of a job, `m12` of a mission, and so on. @throws E_ID. */
-export function parseId(text: string | undefined, letter: 'j' | 'm' | 'p' | 'e' | 'a', what: string): string {
+export function parseId(text: string | undefined, letter: 'j' | 'm' | 'p' | 'e' | 'a' | 'i', what: string): string {
   const match = new RegExp(`^${letter}?(\\d{1,18})$`).exec(text ?? '');
   if (!match)
     throw new OpenClawError('E_ID', `"${text ?? ''}" is not the id of a ${what}`, {

@@ -10,6 +10,9 @@ import { jobActions } from './jobs.ts';
 import { learningActions } from './learning.ts';
 import { memoryActions } from './memory.ts';
 import { missionActions } from './missions.ts';
+import { plannerActions } from './planner.ts';
+import { providerActions } from './providers.ts';
+import { researchActions } from './research.ts';
 import { ruleActions } from './rules.ts';
 import { scheduleActions } from './schedules.ts';
 import type { Action } from './types.ts';
@@ -28,6 +31,9 @@ export const ACTIONS: readonly Action[] = [
   ...healthActions,
   ...alertActions,
   ...backupActions,
+  ...plannerActions,
+  ...providerActions,
+  ...researchActions,
   ...catalogueActions,
   ...agentActions,
 ];

@@ -1,4 +1,5 @@
 export { type ChatDeps, chat } from './chat.ts';
+export { callsOfTask, isRetryableCall, settingsOf } from './forTask.ts';
 export { guardLoop, hashOf, noteCall } from './loopGuard.ts';
 export {
   isConfigured,

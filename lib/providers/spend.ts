@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/index.ts';
-import { HeldError, type HoldReason } from '../policy/held.ts';
+import { reserveSpend, settleSpend } from '../policy/index.ts';
 import type { CallOrigin } from './types.ts';
 
 export interface PlannedCall {
@@ -32,41 +32,20 @@ export async function spending<T>(
   ended: (error: unknown) => EndedCall,
 ): Promise<T> {
   const { origin } = planned;
-  const { rows } = await db.query<{
-    reservation: string | null;
-    reason_code: HoldReason;
-    reason: string;
-    retry_at: Date | null;
-  }>(
-    `select (r).* from (select reserve_spend($1, model => $2, amount_usd => $3, agent => $4, mission_id => $5, job => $6, task => $7, trace_id => $8) as r) reserved`,
-    [
-      planned.provider,
-      planned.model,
-      planned.mostUsd ?? null,
-      origin.agent ?? null,
-      origin.missionId ?? null,
-      origin.jobId ?? null,
-      planned.task,
-      origin.traceId ?? null,
-    ],
-  );
-  const answer = rows[0]!;
-  if (answer.reservation === null) {
-    const remedy =
-      answer.reason_code === 'price_unknown'
-        ? 'give the price (usd_per_million, usd_per_call) in config/providers/'
-        : 'openclaw cost shows where it went; openclaw policy set budget.usd ... raises the limit';
-    throw new HeldError(answer.reason_code, answer.reason, answer.retry_at, remedy);
-  }
+  const reservation = await reserveSpend(db, {
+    provider: planned.provider,
+    ...(planned.model !== null && { model: planned.model }),
+    amountUsd: planned.mostUsd ?? null,
+    ...(origin.agent && { agent: origin.agent }),
+    missionId: origin.missionId,
+    jobId: origin.jobId,
+    task: planned.task,
+    traceId: origin.traceId,
+  });
   const startedAt = performance.now();
   const end = async (result: EndedCall) => {
     // The reservation first: should this process die between the two, money is right and one outcome is missing.
-    await db.query('select settle_spend($1, $2, prompt_tokens => $3, completion_tokens => $4)', [
-      answer.reservation,
-      result.costUsd,
-      result.promptTokens ?? null,
-      result.completionTokens ?? null,
-    ]);
+    await settleSpend(db, reservation, result);
     await db.query('select record_call($1::jsonb)', [
       JSON.stringify({
         task: planned.task,
