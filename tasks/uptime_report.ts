@@ -13,8 +13,16 @@ export default defineTask(
   },
   async ({ day }, { query, config, log }) => {
     const report = await uptimeReport({ query }, day);
-    await query(`insert into ops_agent_events (kind, agent, payload, tags) values ('health.uptime', 'atlas', $1::jsonb, array['atlas'])`, [JSON.stringify(report)]);
-    const written = await writeNote({ root: config.layout.workspace, path: `resilience_engineer/uptime-${report.day}.md`, content: `${uptimeText(report)}\n`, mode: 'replace' }).catch((error: unknown) => {
+    await query(
+      `insert into ops_agent_events (kind, agent, payload, tags) values ('health.uptime', 'atlas', $1::jsonb, array['atlas'])`,
+      [JSON.stringify(report)],
+    );
+    const written = await writeNote({
+      root: config.layout.workspace,
+      path: `resilience_engineer/uptime-${report.day}.md`,
+      content: `${uptimeText(report)}\n`,
+      mode: 'replace',
+    }).catch((error: unknown) => {
       log.warn({ err: error }, 'the uptime note was not written; the event has it');
       return null;
     });

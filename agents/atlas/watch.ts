@@ -15,8 +15,18 @@ export const watch = {
   agents: async ({ db, agent }: AgentContext): Promise<void> => watchAgents(db, { watcher: agent, mayRestart: true }),
   services: async ({ db, config }: AgentContext): Promise<void> => {
     services ??= serviceWatch([
-      { subject: 'service:postgres', title: 'Postgres', needed: 'systemctl status postgresql, or openclaw up', ask: () => db.query('select 1') },
-      { subject: 'service:redis', title: 'Redis', needed: 'systemctl status redis-server, or openclaw up', ask: () => redisAnswers(config) },
+      {
+        subject: 'service:postgres',
+        title: 'Postgres',
+        needed: 'systemctl status postgresql, or openclaw up',
+        ask: () => db.query('select 1'),
+      },
+      {
+        subject: 'service:redis',
+        title: 'Redis',
+        needed: 'systemctl status redis-server, or openclaw up',
+        ask: () => redisAnswers(config),
+      },
     ]);
     await services(db);
     await watchProviders(db);

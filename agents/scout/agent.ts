@@ -9,9 +9,19 @@ export default defineAgent({
       payload: REQUEST,
       run: async ({ budget_usd, ...request }, context) => {
         const { message } = context;
-        const result = await runResearch(context, { ...request, budgetUsd: budget_usd }, `message:${message.id}`, message.traceId);
+        const result = await runResearch(
+          context,
+          { ...request, budgetUsd: budget_usd },
+          `message:${message.id}`,
+          message.traceId,
+        );
         context.reply(researchText(result));
-        return { signals: result.signals.map(({ id }) => id), by: result.by, cost_usd: result.cost_usd, notes: result.notes };
+        return {
+          signals: result.signals.map(({ id }) => id),
+          by: result.by,
+          cost_usd: result.cost_usd,
+          notes: result.notes,
+        };
       },
     }),
   },
@@ -24,6 +34,10 @@ export default defineAgent({
       },
     },
     // Who watches the watcher: Atlas's silence is seen from here.
-    { name: 'peers', cron: '*/10 * * * * *', run: ({ db, agent }) => watchAgents(db, { watcher: agent, mayRestart: false }) },
+    {
+      name: 'peers',
+      cron: '*/10 * * * * *',
+      run: ({ db, agent }) => watchAgents(db, { watcher: agent, mayRestart: false }),
+    },
   ],
 });

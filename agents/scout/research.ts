@@ -16,25 +16,55 @@ export const REQUEST = z.object({
   budget_usd: z.number().positive().max(100).default(0.1),
 });
 
-export async function runResearch(context: AgentContext, request: Omit<ResearchRequest, 'origin' | 'signal'>, run: string, traceId?: string): Promise<ResearchResult> {
+export async function runResearch(
+  context: AgentContext,
+  request: Omit<ResearchRequest, 'origin' | 'signal'>,
+  run: string,
+  traceId?: string,
+): Promise<ResearchResult> {
   const { db, config, log, signal, agent } = context;
-  const result = await research({ db, config, log, settings: settingsOf(config, log) }, { ...request, origin: { agent, run, traceId }, signal });
-  await note(context, result).catch((error: unknown) => log.warn({ err: error }, 'the note of a research was not written; its signals are stored'));
+  const result = await research(
+    { db, config, log, settings: settingsOf(config, log) },
+    { ...request, origin: { agent, run, traceId }, signal },
+  );
+  await note(context, result).catch((error: unknown) =>
+    log.warn({ err: error }, 'the note of a research was not written; its signals are stored'),
+  );
   return result;
 }
 
 /** A day's findings as one note; what was quoted stays quoted. */
 async function note({ config }: AgentContext, { query, by, summary, signals }: ResearchResult): Promise<void> {
   const [date, time] = new Date().toISOString().slice(0, 16).split('T') as [string, string];
-  const lines = signals.map(({ type, asset, title, confidence, risk_level, sources }) => `- ${type}, ${asset}: ${title} (sure ${confidence}, risk ${risk_level}) ${sources[0] ?? ''}`);
-  const content = [`## ${time} UTC: ${query}`, '', `Found on the web, ${by === 'model' ? 'judged by a model' : 'not judged'}; not verified.`, '', `> ${summary.replaceAll('\n', '\n> ')}`, '', ...lines, '', ''].join('\n');
-  await writeNote({ root: config.layout.workspace, path: `intelligence_agent/${date}.md`, content: scrub(content), mode: 'append' });
+  const lines = signals.map(
+    ({ type, asset, title, confidence, risk_level, sources }) =>
+      `- ${type}, ${asset}: ${title} (sure ${confidence}, risk ${risk_level}) ${sources[0] ?? ''}`,
+  );
+  const content = [
+    `## ${time} UTC: ${query}`,
+    '',
+    `Found on the web, ${by === 'model' ? 'judged by a model' : 'not judged'}; not verified.`,
+    '',
+    `> ${summary.replaceAll('\n', '\n> ')}`,
+    '',
+    ...lines,
+    '',
+    '',
+  ].join('\n');
+  await writeNote({
+    root: config.layout.workspace,
+    path: `intelligence_agent/${date}.md`,
+    content: scrub(content),
+    mode: 'append',
+  });
 }
 
 /** For a phone: how much, what it costs, the best first. */
 export function researchText({ summary, signals, cost_usd, by, notes }: ResearchResult): string {
   const top = [...signals].sort((a, b) => b.score - a.score).slice(0, 5);
-  const lines = top.map(({ type, asset, title, confidence }) => `- ${type}, ${asset}: ${title} (${Math.round(confidence * 100)} %)`);
+  const lines = top.map(
+    ({ type, asset, title, confidence }) => `- ${type}, ${asset}: ${title} (${Math.round(confidence * 100)} %)`,
+  );
   const missing = by === 'links' ? notes.filter((line) => line.startsWith('no model')) : [];
   return [summary, ...lines, `From the web, not verified. $${cost_usd.toFixed(4)}.`, ...missing].join('\n');
 }
@@ -58,7 +88,14 @@ export async function runDueInterest(context: AgentContext): Promise<boolean> {
   try {
     await runResearch(
       context,
-      { query: due.query, depth: due.depth, venue: due.venue ?? undefined, asset: due.asset ?? undefined, budgetUsd: Number(due.budget_usd), interestId: due.id },
+      {
+        query: due.query,
+        depth: due.depth,
+        venue: due.venue ?? undefined,
+        asset: due.asset ?? undefined,
+        budgetUsd: Number(due.budget_usd),
+        interestId: due.id,
+      },
       `interest:${due.id}:${due.runs}`,
     );
   } catch (error) {

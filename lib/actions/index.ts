@@ -10,7 +10,6 @@ import { jobActions } from './jobs.ts';
 import { learningActions } from './learning.ts';
 import { memoryActions } from './memory.ts';
 import { missionActions } from './missions.ts';
-import { plannerActions } from './planner.ts';
 import { providerActions } from './providers.ts';
 import { researchActions } from './research.ts';
 import { ruleActions } from './rules.ts';

@@ -67,14 +67,17 @@ export const researchActions: readonly Action[] = [
     danger: 'none',
     example: 'openclaw interests add "security advisories for Node.js" --every 6h --asset nodejs',
     run: async ({ db }, { args, options }) => {
-      const { rows } = await db.query<{ id: string }>('select add_interest($1, make_interval(secs => $2::double precision / 1000), $3, $4, $5, $6) as id', [
-        args[0],
-        durationMs(String(options.every)),
-        options.venue ?? null,
-        options.depth,
-        parseUsd(options.budget),
-        options.asset ?? null,
-      ]);
+      const { rows } = await db.query<{ id: string }>(
+        'select add_interest($1, make_interval(secs => $2::double precision / 1000), $3, $4, $5, $6) as id',
+        [
+          args[0],
+          durationMs(String(options.every)),
+          options.venue ?? null,
+          options.depth,
+          parseUsd(options.budget),
+          options.asset ?? null,
+        ],
+      );
       return {
         json: { interest: `i${rows[0]!.id}` },
         text: `i${rows[0]!.id}: Scout looks for it now, and then every ${options.every}`,

@@ -157,6 +157,10 @@ declare start_at timestamptz;
 begin
   insert into ops_service_windows (service, seconds, updated_at, next_at) values (wanted_service, 0, clock_now(), clock_now()) on conflict do nothing;
   select next_at into start_at from ops_service_windows where service = wanted_service and seconds = 0 for update;
+  -- No queue is that long: the clock was set back.
+  if start_at > clock_now() + interval '10 minutes' then
+    start_at := clock_now();
+  end if;
   select greatest(start_at, clock_now(), max(resets_at)) into start_at from ops_service_windows
     where service = wanted_service and seconds > 0 and remaining <= 0 and resets_at > clock_now();
   start_at := greatest(start_at, clock_now());
