@@ -30,7 +30,6 @@ export const ACTIONS: readonly Action[] = [
   ...healthActions,
   ...alertActions,
   ...backupActions,
-  ...plannerActions,
   ...providerActions,
   ...researchActions,
   ...catalogueActions,

@@ -40,7 +40,7 @@ begin
     returning i.id, i.seen = 1, i.trace_id into row_id, fresh, row_trace;
   if fresh then
     insert into ops_agent_events (kind, agent, severity, trace_id, payload, tags)
-      values ('health.incident_opened', nullif(substr(current_actor(), 7), ''), $3, row_trace,
+      values ('health.incident_opened', case when current_actor() like 'agent:%' then substr(current_actor(), 7) end, $3, row_trace,
               jsonb_build_object('incident', row_id, 'kind', $1, 'subject', $2, 'what', $4, 'why', $5, 'needed', $6), array[$1, $2]);
     perform raise_alert($3, format('incident:%s:%s', $1, $2), $4, concat_ws(E'\n', nullif($5, ''), 'Needed: ' || nullif($6, '')));
   end if;
@@ -67,7 +67,7 @@ begin
     return null;
   end if;
   insert into ops_agent_events (kind, agent, trace_id, payload, tags)
-    values ('health.incident_resolved', nullif(substr(current_actor(), 7), ''), i.trace_id,
+    values ('health.incident_resolved', case when current_actor() like 'agent:%' then substr(current_actor(), 7) end, i.trace_id,
             jsonb_build_object('incident', i.id, 'kind', $1, 'subject', $2, 'resolution', $3, 'lasted_s', round(extract(epoch from i.resolved_at - i.opened_at))), array[$1, $2]);
   perform raise_alert('info', format('incident:%s:%s', $1, $2), format('Over: %s', i.what),
                       format('%s After %s.', $3, justify_interval(date_trunc('second', i.resolved_at - i.opened_at))), kind => 'resolved');

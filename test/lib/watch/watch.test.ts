@@ -63,6 +63,10 @@ test('an agent that falls silent is an incident within 90 s, told once, and over
   assert.ok(down.at - 60 <= 90, `seen ${down.at - 60} s after the last beat`);
   assert.ok(down.seen > 5, 'one row, counted');
   assert.match(down.needed, /systemctl status openclaw-scout/);
+  const [alert] = await query(
+    "select a.state, a.severity, o.text from ops_alerts a join outbox o on o.text like '%Scout is down%' where a.fingerprint = 'incident:agent_down:scout'",
+  );
+  assert.is(alert.severity, 'critical', 'an alert, and a message that waits to be sent');
   await clock(205);
   await beat('scout', 205);
   await look();
