@@ -1732,6 +1732,13 @@ exception when others then
   return false;
 end $$;
 
+CREATE FUNCTION public.incident_tried(incident bigint, act text, result text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  update ops_incidents set tried = tried || jsonb_build_array(jsonb_build_object('at', clock_now(), 'act', incident_tried.act, 'result', incident_tried.result)) where id = incident
+$$;
+
 CREATE FUNCTION public.is_paused(task text DEFAULT NULL::text, agent text DEFAULT NULL::text, mission bigint DEFAULT NULL::bigint) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1931,6 +1938,22 @@ end $$;
 
 COMMENT ON FUNCTION public.mark_backup_pruned(backup bigint, place text) IS 'Notes that the archive was deleted here (local) or there (offsite).';
 
+CREATE FUNCTION public.may_act(wanted_act text, wanted_subject text, most integer, span interval, incident bigint DEFAULT NULL::bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended('act:' || wanted_act || ':' || wanted_subject, 0));
+  if (select count(*) from ops_watch_acts where act = wanted_act and subject = wanted_subject and at > clock_now() - span) >= most then
+    return false;
+  end if;
+  insert into ops_watch_acts (act, subject, incident_id, at) values (wanted_act, wanted_subject, incident, clock_now());
+  perform record_act('atlas ' || wanted_act, wanted_subject, null, jsonb_build_object('incident', incident));
+  return true;
+end $$;
+
+COMMENT ON FUNCTION public.may_act(wanted_act text, wanted_subject text, most integer, span interval, incident bigint) IS 'Counts an act against its limit (so many in so long for a subject), and records it; false where there is no room.';
+
 CREATE FUNCTION public.model_answered(answering_provider text, answering_model text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2025,6 +2048,36 @@ $$;
 
 COMMENT ON FUNCTION public.note_call(made_in text, made_call text, given text) IS 'Counts one answered call of a run; another answer than before starts at 1 again.';
 
+CREATE FUNCTION public.note_state(watched text, now_state text, at timestamp with time zone DEFAULT NULL::timestamp with time zone, blind_after interval DEFAULT '00:01:00'::interval) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was ops_watch_states; began timestamptz; looked timestamptz := clock_now();
+begin
+  select * into was from ops_watch_states where subject = watched and until is null for update;
+  if not found then
+    insert into ops_watch_states (subject, state, since, last_seen_at) values (watched, now_state, looked, looked) on conflict do nothing;
+    return;
+  end if;
+  if looked <= was.last_seen_at then
+    return;
+  end if;
+  if looked - was.last_seen_at > blind_after then
+    -- Nobody looked meanwhile.
+    update ops_watch_states set until = last_seen_at where id = was.id;
+    insert into ops_watch_states (subject, state, since, until, last_seen_at) values (watched, 'unknown', was.last_seen_at, looked, looked);
+    insert into ops_watch_states (subject, state, since, last_seen_at) values (watched, now_state, looked, looked);
+  elsif was.state = now_state then
+    update ops_watch_states set last_seen_at = looked where id = was.id;
+  else
+    began := least(greatest(coalesce(at, looked), was.since), looked);
+    update ops_watch_states set until = began where id = was.id;
+    insert into ops_watch_states (subject, state, since, last_seen_at) values (watched, now_state, began, looked);
+  end if;
+end $$;
+
+COMMENT ON FUNCTION public.note_state(watched text, now_state text, at timestamp with time zone, blind_after interval) IS 'Notes what a watcher sees. A change begins at its time; a gap in the watching is unknown.';
+
 CREATE FUNCTION public.note_windows(of_service text, windows jsonb) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2051,6 +2104,28 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.nudge_mission(mission bigint) IS 'Wakes a mission for what it waits for; one that runs looks again before it parks.';
+
+CREATE FUNCTION public.open_incident(kind text, subject text, severity text, what text, why text DEFAULT ''::text, needed text DEFAULT ''::text) RETURNS TABLE(id bigint, is_new boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare row_id bigint; fresh boolean; row_trace uuid;
+begin
+  insert into ops_incidents as i (kind, subject, severity, what, why, needed, opened_at, last_seen_at)
+    values ($1, $2, $3, $4, $5, $6, clock_now(), clock_now())
+    on conflict (kind, subject) where state = 'open' do update set seen = i.seen + 1, last_seen_at = excluded.last_seen_at, what = excluded.what, why = excluded.why, needed = excluded.needed
+    returning i.id, i.seen = 1, i.trace_id into row_id, fresh, row_trace;
+  if fresh then
+    insert into ops_agent_events (kind, agent, severity, trace_id, payload, tags)
+      values ('health.incident_opened', case when current_actor() like 'agent:%' then substr(current_actor(), 7) end, $3, row_trace,
+              jsonb_build_object('incident', row_id, 'kind', $1, 'subject', $2, 'what', $4, 'why', $5, 'needed', $6), array[$1, $2]);
+    perform raise_alert($3, format('incident:%s:%s', $1, $2), $4, concat_ws(E'\n', nullif($5, ''), 'Needed: ' || nullif($6, '')));
+  end if;
+  return query select row_id, fresh;
+end $_$;
+
+COMMENT ON FUNCTION public.open_incident(kind text, subject text, severity text, what text, why text, needed text) IS 'Opens an incident, with its event and its alert, or counts one that is open already.';
 
 CREATE FUNCTION public.park_paused(mission bigint, job bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3174,6 +3249,27 @@ end $$;
 
 COMMENT ON FUNCTION public.reset_model(wanted_provider text, wanted_model text) IS 'Ends the pauses of a provider (or of one of its models) at once; returns how many.';
 
+CREATE FUNCTION public.resolve_incident(kind text, subject text, resolution text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare i ops_incidents;
+begin
+  update ops_incidents o set state = 'resolved', resolved_at = clock_now(), resolution = $3 where o.kind = $1 and o.subject = $2 and o.state = 'open' returning * into i;
+  if not found then
+    return null;
+  end if;
+  insert into ops_agent_events (kind, agent, trace_id, payload, tags)
+    values ('health.incident_resolved', case when current_actor() like 'agent:%' then substr(current_actor(), 7) end, i.trace_id,
+            jsonb_build_object('incident', i.id, 'kind', $1, 'subject', $2, 'resolution', $3, 'lasted_s', round(extract(epoch from i.resolved_at - i.opened_at))), array[$1, $2]);
+  perform raise_alert('info', format('incident:%s:%s', $1, $2), format('Over: %s', i.what),
+                      format('%s After %s.', $3, justify_interval(date_trunc('second', i.resolved_at - i.opened_at))), kind => 'resolved');
+  return i.id;
+end $_$;
+
+COMMENT ON FUNCTION public.resolve_incident(kind text, subject text, resolution text) IS 'Ends the open incident of a kind and subject, with the length of the outage; null where there is none.';
+
 CREATE FUNCTION public.resolve_paths(payload jsonb, document jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -3686,6 +3782,10 @@ declare start_at timestamptz;
 begin
   insert into ops_service_windows (service, seconds, updated_at, next_at) values (wanted_service, 0, clock_now(), clock_now()) on conflict do nothing;
   select next_at into start_at from ops_service_windows where service = wanted_service and seconds = 0 for update;
+  -- No queue is that long: the clock was set back.
+  if start_at > clock_now() + interval '10 minutes' then
+    start_at := clock_now();
+  end if;
   select greatest(start_at, clock_now(), max(resets_at)) into start_at from ops_service_windows
     where service = wanted_service and seconds > 0 and remaining <= 0 and resets_at > clock_now();
   start_at := greatest(start_at, clock_now());
@@ -3785,6 +3885,22 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.unmute_alerts(pattern text) IS 'Ends a mute; false when there was none of that pattern.';
+
+CREATE FUNCTION public.uptime(from_at timestamp with time zone, to_at timestamp with time zone) RETURNS TABLE(subject text, up_s double precision, down_s double precision, unknown_s double precision, percent double precision)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  with part as (
+    select s.subject, s.state, extract(epoch from least(coalesce(s.until, s.last_seen_at), to_at) - greatest(s.since, from_at)) as seconds
+    from ops_watch_states s where s.since < to_at and coalesce(s.until, s.last_seen_at) > from_at),
+  summed as (
+    select p.subject, coalesce(sum(seconds) filter (where state = 'up'), 0) as up_s, coalesce(sum(seconds) filter (where state = 'down'), 0) as down_s from part p group by p.subject)
+  select s.subject, s.up_s, s.down_s, greatest(0, extract(epoch from to_at - from_at) - s.up_s - s.down_s),
+         round((100 * s.up_s / nullif(s.up_s + s.down_s, 0))::numeric, 3)::float8
+  from summed s order by s.subject
+$$;
+
+COMMENT ON FUNCTION public.uptime(from_at timestamp with time zone, to_at timestamp with time zone) IS 'Seconds up, down and unwatched of each subject in a span; percent is of what was watched, null where nothing was.';
 
 CREATE FUNCTION public.use_memories(ids bigint[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -4521,6 +4637,46 @@ CREATE SEQUENCE public.ops_health_seq
 
 COMMENT ON SEQUENCE public.ops_health_seq IS 'Counts the runs over row and file: the higher number is the newer state.';
 
+CREATE TABLE public.ops_incidents (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    severity text DEFAULT 'error'::text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    what text NOT NULL,
+    why text DEFAULT ''::text NOT NULL,
+    tried jsonb DEFAULT '[]'::jsonb NOT NULL,
+    needed text DEFAULT ''::text NOT NULL,
+    seen_by text DEFAULT public.current_actor() NOT NULL,
+    seen integer DEFAULT 1 NOT NULL,
+    opened_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    resolved_at timestamp with time zone,
+    resolution text,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    CONSTRAINT ops_incidents_check CHECK (((state = 'resolved'::text) = (resolved_at IS NOT NULL))),
+    CONSTRAINT ops_incidents_kind_check CHECK ((kind ~ '^[a-z][a-z0-9_]{0,62}$'::text)),
+    CONSTRAINT ops_incidents_severity_check CHECK ((severity = ANY (ARRAY['warning'::text, 'error'::text, 'critical'::text]))),
+    CONSTRAINT ops_incidents_state_check CHECK ((state = ANY (ARRAY['open'::text, 'resolved'::text]))),
+    CONSTRAINT ops_incidents_subject_check CHECK (((length(subject) >= 1) AND (length(subject) <= 200))),
+    CONSTRAINT ops_incidents_tried_check CHECK ((jsonb_typeof(tried) = 'array'::text))
+);
+
+COMMENT ON TABLE public.ops_incidents IS 'What went wrong: what, why, what was tried by itself, and what is needed of a person.';
+
+COMMENT ON COLUMN public.ops_incidents.tried IS 'Array of {at, act, result}, in order.';
+
+COMMENT ON COLUMN public.ops_incidents.needed IS 'What a person has to do; empty where nothing.';
+
+ALTER TABLE public.ops_incidents ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_incidents_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE public.ops_interests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_interests_id_seq
     START WITH 1
@@ -5081,6 +5237,47 @@ CREATE VIEW public.ops_task_stats AS
 
 COMMENT ON VIEW public.ops_task_stats IS 'Seven UTC days of outcomes by task, provider and model: rate with its Wilson interval, percentiles, cost, top error.';
 
+CREATE TABLE public.ops_watch_acts (
+    id bigint NOT NULL,
+    act text NOT NULL,
+    subject text NOT NULL,
+    incident_id bigint,
+    at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.ops_watch_acts IS 'What Atlas did by itself, counted against its limits.';
+
+ALTER TABLE public.ops_watch_acts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_watch_acts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_watch_states (
+    id bigint NOT NULL,
+    subject text NOT NULL,
+    state text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone,
+    last_seen_at timestamp with time zone NOT NULL,
+    CONSTRAINT ops_watch_states_check CHECK (((until IS NULL) OR (until >= since))),
+    CONSTRAINT ops_watch_states_state_check CHECK ((state = ANY (ARRAY['up'::text, 'down'::text, 'unknown'::text])))
+);
+
+COMMENT ON TABLE public.ops_watch_states IS 'Who was up and who was down, from when to when. While nobody looked it is unknown, and counts neither way.';
+
+ALTER TABLE public.ops_watch_states ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_watch_states_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.outbox (
     id bigint NOT NULL,
     dedupe_key text,
@@ -5418,6 +5615,9 @@ ALTER TABLE ONLY public.ops_health
 ALTER TABLE ONLY public.ops_health_runs
     ADD CONSTRAINT ops_health_runs_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ops_incidents
+    ADD CONSTRAINT ops_incidents_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ops_interests
     ADD CONSTRAINT ops_interests_pkey PRIMARY KEY (id);
 
@@ -5502,6 +5702,12 @@ ALTER TABLE ONLY public.ops_spend
 ALTER TABLE ONLY public.ops_tasks
     ADD CONSTRAINT ops_tasks_pkey PRIMARY KEY (identifier);
 
+ALTER TABLE ONLY public.ops_watch_acts
+    ADD CONSTRAINT ops_watch_acts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_watch_states
+    ADD CONSTRAINT ops_watch_states_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_dedupe_key_key UNIQUE (dedupe_key);
 
@@ -5580,6 +5786,10 @@ CREATE UNIQUE INDEX ops_devices_subject ON public.ops_devices USING btree (kind,
 
 CREATE INDEX ops_health_runs_finished ON public.ops_health_runs USING btree (finished_at);
 
+CREATE UNIQUE INDEX ops_incidents_one_open ON public.ops_incidents USING btree (kind, subject) WHERE (state = 'open'::text);
+
+CREATE INDEX ops_incidents_opened ON public.ops_incidents USING btree (opened_at);
+
 CREATE INDEX ops_interests_due ON public.ops_interests USING btree (next_run_at) WHERE enabled;
 
 CREATE UNIQUE INDEX ops_learned_changes_open ON public.ops_learned_changes USING btree (kind, task) WHERE (state = ANY (ARRAY['proposed'::text, 'applied'::text]));
@@ -5633,6 +5843,12 @@ CREATE INDEX ops_spend_mission ON public.ops_spend USING btree (mission_id) WHER
 CREATE INDEX ops_spend_open ON public.ops_spend USING btree (expires_at) WHERE (state = 'reserved'::text);
 
 CREATE INDEX ops_spend_window ON public.ops_spend USING btree (provider, created_at);
+
+CREATE INDEX ops_watch_acts_limits ON public.ops_watch_acts USING btree (act, subject, at);
+
+CREATE UNIQUE INDEX ops_watch_states_now ON public.ops_watch_states USING btree (subject) WHERE (until IS NULL);
+
+CREATE INDEX ops_watch_states_past ON public.ops_watch_states USING btree (subject, since);
 
 CREATE INDEX outbox_created_at ON public.outbox USING btree (created_at);
 
@@ -5762,6 +5978,9 @@ ALTER TABLE ONLY public.ops_reaction_rests
 
 ALTER TABLE ONLY public.ops_reactions
     ADD CONSTRAINT ops_reactions_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.ops_reaction_rules(id);
+
+ALTER TABLE ONLY public.ops_watch_acts
+    ADD CONSTRAINT ops_watch_acts_incident_id_fkey FOREIGN KEY (incident_id) REFERENCES public.ops_incidents(id);
 
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_edits_fkey FOREIGN KEY (edits) REFERENCES public.outbox(id);
@@ -5918,6 +6137,8 @@ REVOKE ALL ON FUNCTION public.give_back_unknown(pool text, known bigint[]) FROM 
 
 REVOKE ALL ON FUNCTION public.in_quiet_hours(severity text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.incident_tried(incident bigint, act text, result text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) TO binaryrogue;
 GRANT ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) TO openclaw_tui;
@@ -5933,6 +6154,8 @@ REVOKE ALL ON FUNCTION public.learn(at_most integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.mark_backup_pruned(backup bigint, place text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.may_act(wanted_act text, wanted_subject text, most integer, span interval, incident bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.model_answered(answering_provider text, answering_model text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.model_failed(failed_provider text, failed_model text, fault text, message text, minutes double precision[], at_least interval, asked_ago interval) FROM PUBLIC;
@@ -5943,9 +6166,13 @@ REVOKE ALL ON FUNCTION public.mute_alerts(pattern text, span interval, reason te
 
 REVOKE ALL ON FUNCTION public.note_call(made_in text, made_call text, given text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.note_state(watched text, now_state text, at timestamp with time zone, blind_after interval) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.note_windows(of_service text, windows jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.nudge_mission(mission bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.open_incident(kind text, subject text, severity text, what text, why text, needed text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.park_paused(mission bigint, job bigint) FROM PUBLIC;
 
@@ -6036,6 +6263,8 @@ REVOKE ALL ON FUNCTION public.reset_breaker(breaker text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reset_model(wanted_provider text, wanted_model text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.resolve_incident(kind text, subject text, resolution text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.resolve_paths(payload jsonb, document jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.resume(scope text, target text) FROM PUBLIC;
@@ -6099,6 +6328,8 @@ REVOKE ALL ON FUNCTION public.tell_policy() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.trip_breaker(breaker text, lasts interval, reason text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.unmute_alerts(pattern text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.uptime(from_at timestamp with time zone, to_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.use_memories(ids bigint[]) FROM PUBLIC;
 
@@ -6181,6 +6412,8 @@ GRANT SELECT ON TABLE public.ops_health TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_health_runs TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_health_runs TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.ops_incidents TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.ops_learned_changes TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_memory TO openclaw_tui;
@@ -6227,6 +6460,10 @@ GRANT SELECT ON TABLE public.ops_service_windows TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_spend TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_task_stats TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_watch_acts TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_watch_states TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.outbox TO openclaw_tui;
 
