@@ -4,6 +4,7 @@ import { commandLineActor } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { createLogger } from '../lib/log/index.ts';
 import { openFeed } from '../tui/feed/feed.ts';
+import { localSources } from '../tui/feed/locals.ts';
 import { watchRedis } from '../tui/feed/redisLink.ts';
 import { once } from '../tui/session/once.ts';
 import { createActor } from '../tui/session/operator.ts';
@@ -45,7 +46,7 @@ export async function dash(options: DashOptions): Promise<number> {
     level: config.logLevel,
     destination: path.join(config.layout.logs, 'dash.log'),
   });
-  const feed = openFeed({ reader: source.reader });
+  const feed = openFeed({ reader: source.reader, locals: localSources(source.config, () => source.reader(false)) });
   const tty = openTty(process.stdin, process.stdout);
   const end = Promise.withResolvers<number>();
 
@@ -118,6 +119,7 @@ async function printOnce({ json, size = '120x40', page = 'overview', ascii }: Da
   const source = await screenSource();
   const text = await once({
     reader: source.reader,
+    locals: localSources(source.config, () => source.reader(false)),
     columns: Number(match[1]),
     rows: Number(match[2]),
     page,

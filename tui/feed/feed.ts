@@ -20,6 +20,8 @@ export interface Demand {
 export interface FeedOptions {
   /** `anew`: what it said before is not reachable any more. */
   readonly reader: (anew: boolean) => Promise<Reader>;
+  /** Sources of this host (crontabs, files), by the name of their section. */
+  readonly locals?: Readonly<Record<string, () => Promise<unknown>>>;
   readonly pollMs?: number;
   readonly now?: () => number;
   readonly random?: () => number;
@@ -55,7 +57,13 @@ export interface Feed {
  * The one source of all viewers: a snapshot a second over one connection that reads only, bounded in time, with what any of
  * them needs. When the database is away the last state stays, the link says so, and it is tried again for ever.
  */
-export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.random }: FeedOptions): Feed {
+export function openFeed({
+  reader,
+  locals = {},
+  pollMs = 1000,
+  now = Date.now,
+  random = Math.random,
+}: FeedOptions): Feed {
   let state = emptyState(now());
   const listeners = new Set<() => void>();
   const demands = new Map<object, Demand>();
@@ -171,8 +179,8 @@ export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.
   async function findBroken(used: pg.Client): Promise<void> {
     const sections = [...ALWAYS, ...[...demands.values()].flatMap((demand) => demand.sections)];
     const broken = new Map<string, string>();
-    for (const { name, sql, needs } of sections) {
-      if (needs?.some((table) => !relations?.has(table))) continue;
+    for (const { name, sql, needs, local } of sections) {
+      if (local || needs?.some((table) => !relations?.has(table))) continue;
       try {
         await used.query(`select $1::bigint[] is null, $2::integer, $3::bigint[] is null, (${sql})::text`, [
           [],
@@ -221,6 +229,7 @@ export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.
       texts.set(name, text);
       data[name] = JSON.parse(text);
     }
+    await readLocals([...all.values()], data, at);
     const second = Math.floor(Number(row.now)) - 1;
     const counts = 'rate' in row ? (JSON.parse(row.rate!) as [number, number, number][]) : [];
     publish({
@@ -240,6 +249,18 @@ export function openFeed({ reader, pollMs = 1000, now = Date.now, random = Math.
             )
           : state.rate,
     });
+  }
+
+  async function readLocals(all: readonly Section[], data: Record<string, unknown>, at: number): Promise<void> {
+    for (const { name, everyS = 5, local } of all) {
+      if (!local || at - (askedAt.get(name) ?? 0) < everyS * 1000) continue;
+      askedAt.set(name, at);
+      const value = await locals[name]?.().catch((error: unknown) => ({ fault: scrub(messageOf(error)) }));
+      const text = JSON.stringify(value ?? null);
+      if (texts.get(name) === text) continue;
+      texts.set(name, text);
+      data[name] = JSON.parse(text);
+    }
   }
 
   function failed(error: unknown): void {

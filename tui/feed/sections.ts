@@ -13,6 +13,8 @@ export interface Section {
   readonly needs?: readonly string[];
   /** Not at each poll: its rows change slowly or cost more. */
   readonly everyS?: number;
+  /** Not from the database but from a source of this host of that name, which the process brings. */
+  readonly local?: true;
 }
 
 /** A list of rows as a JSON array. */

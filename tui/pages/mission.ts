@@ -230,6 +230,7 @@ function events(mission: Detail, now: number): Line[] {
 export const mission: Page = {
   name: 'mission',
   title: 'mission',
+  detailOf: 'missions',
   about: 'one mission: its error first, its steps as a tree with their times, what went in and came out',
   sections: [DETAIL],
   acts: [

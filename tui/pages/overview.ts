@@ -8,10 +8,10 @@ import {
   type WorkerRow,
 } from '../feed/rows.ts';
 import { DAY, EVENTS, MISSIONS, RATE, TROUBLE } from '../feed/sections.ts';
-import { blockChart } from '../view/chart.ts';
 import { bytes, count, plural, since } from '../view/format.ts';
-import { type Line, line, type Panel, type Rect, type Span } from '../view/frame.ts';
+import { type Line, line, type Rect, type Span } from '../view/frame.ts';
 import { columnsOf, rowsOf } from '../view/layout.ts';
+import { chartPanel } from './chartPanel.ts';
 import { eventLine } from './events.ts';
 import { type ListItem, listPanel } from './list.ts';
 import { MISSION_ACTS, missionItem } from './missions.ts';
@@ -19,26 +19,6 @@ import { needs } from './needs.ts';
 import type { Page, PageInput } from './types.ts';
 
 const OPEN = new Set(['approved', 'running', 'waiting']);
-
-function chartPanel(id: string, area: Rect, { state, glyphs }: PageInput): Panel {
-  const { ok, bad } = state.rate;
-  const perMinute =
-    ok.slice(-60).reduce((sum, one) => sum + one, 0) + bad.slice(-60).reduce((sum, one) => sum + one, 0);
-  const series = [
-    { title: 'ended', style: 'good' as const, values: ok },
-    ...(bad.some((value) => value > 0) ? [{ title: 'failed', style: 'bad' as const, values: bad }] : []),
-  ];
-  return {
-    id,
-    ...area,
-    title: 'Jobs ended a second',
-    note: `${count(perMinute)} in the last minute`,
-    chart: series,
-    lines: blockChart(series, area.width - 2, area.height - 2, glyphs),
-  };
-}
-
-export { chartPanel };
 
 function workLines(input: PageInput, columns: number): Line[] {
   const { state, now, glyphs } = input;

@@ -55,15 +55,17 @@ export interface Act {
   readonly action: string;
   /** A text that the act needs, asked for first. */
   readonly ask?: { readonly question: string; readonly option?: string; readonly optional?: boolean };
-  /** The arguments for this row; or why it cannot be done, as a sentence. */
-  readonly on: (row: RowRef) => ActTarget | string;
+  /** The arguments for this row (for a group, of each in it); or why it cannot be done, as a sentence. */
+  readonly on: (row: RowRef) => ActTarget | readonly ActTarget[] | string;
 }
 
 export interface Page {
   readonly name: string;
   readonly title: string;
-  /** The number key; pages without one are reached from others or by the palette. */
+  /** The number key; pages without one are reached by the palette. */
   readonly key?: string;
+  /** Of one thing: reached by enter from a list, or by its id. */
+  readonly detailOf?: string;
   /** One line for the help. */
   readonly about: string;
   readonly sections: readonly Section[];

@@ -35,11 +35,13 @@ async function run({ act, rows, marked, actor, live, say, show, finished }: Acti
   const can: { row: RowRef; target: ActTarget }[] = [];
   const cannot: string[] = [];
   for (const row of rows.slice(0, BULK_LIMIT)) {
+    if (can.length >= BULK_LIMIT) break;
     const target = act.on(row);
     if (typeof target === 'string') cannot.push(target);
-    else can.push({ row, target });
+    else for (const one of 'args' in target ? [target] : target) can.push({ row, target: one });
   }
   if (can.length === 0) return say(cannot[0] ?? 'nothing can be done', 'warn');
+  const many = marked || can.length > 1;
   const danger = actor.table().find(({ name }) => name === act.action)?.danger === 'confirm';
 
   const perform = async (text?: string) => {
@@ -49,8 +51,8 @@ async function run({ act, rows, marked, actor, live, say, show, finished }: Acti
     finished();
   };
   const confirm = (text?: string) => {
-    if (!danger && !marked) return void perform(text).catch(fail);
-    const word = marked ? String(can.length) : can[0]!.target.target;
+    if (!danger && !many) return void perform(text).catch(fail);
+    const word = many ? String(can.length) : can[0]!.target.target;
     const ids = can.map(({ target }) => target.target);
     const lines = [
       marked

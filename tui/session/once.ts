@@ -8,6 +8,7 @@ import { newPageUi, type Place } from './ui.ts';
 
 export interface OnceOptions {
   readonly reader: (anew: boolean) => Promise<Reader>;
+  readonly locals?: Readonly<Record<string, () => Promise<unknown>>>;
   readonly columns: number;
   readonly rows: number;
   /** A page, or one with an id: `mission 12`. */
@@ -31,7 +32,7 @@ export async function once(options: OnceOptions): Promise<string> {
   }
   const place: Place = id === undefined ? { page: page.name } : { page: page.name, id: id.replace(/^[a-z]/, '') };
   const ids = place.id === undefined ? [] : [Number(place.id)];
-  const feed = openFeed({ reader: options.reader });
+  const feed = openFeed({ reader: options.reader, ...(options.locals && { locals: options.locals }) });
   try {
     feed.demand(feed, {
       sections: page.sections,

@@ -27,7 +27,7 @@ const WORDS: Record<string, string> = { quit: 'q', q: 'q', help: '?', freeze: 'p
 export function complete(text: string, table: readonly ActionFacts[], state: State): string[] {
   const typed = text.trimStart().toLowerCase();
   const all = [
-    ...PAGES.filter((page) => page.key !== undefined && isThere(page, state)).map(({ title }) => title),
+    ...PAGES.filter((page) => !page.detailOf && isThere(page, state)).map(({ title }) => title),
     ...table.map(({ name }) => name),
     ...THEME_NAMES.map((name) => `theme ${name}`),
     'quit',
@@ -52,7 +52,7 @@ export function parseCommand(line: string, table: readonly ActionFacts[], state:
     const key = WORDS[first] && KEYS.find(({ keys }) => keys.includes(WORDS[first]!));
     if (key) return { kind: 'key', entry: key };
   }
-  const page = PAGES.find(({ title, key }) => key !== undefined && title === words.join(' '));
+  const page = PAGES.find(({ title, detailOf }) => !detailOf && title === words.join(' '));
   if (page)
     return isThere(page, state)
       ? { kind: 'go', place: { page: page.name } }

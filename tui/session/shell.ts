@@ -134,7 +134,7 @@ function header({ state, name, who, role, glyphs, columns }: ShellInput): Line {
 
 function tabs({ place, page, glyphs, columns, state }: ShellInput): Line {
   const spans: Span[] = [];
-  const here = page.key === undefined ? parentOf(page) : page.name;
+  const here = page.detailOf ?? page.name;
   const shown = PAGES.filter((one) => one.key !== undefined && isThere(one, state));
   const long = shown.reduce((sum, one) => sum + one.title.length + 5, 0) + (place.id === undefined ? 0 : 12) <= columns;
   for (const one of shown) {
@@ -154,9 +154,6 @@ function tabs({ place, page, glyphs, columns, state }: ShellInput): Line {
 
 /** Whether a part's tables are there; a part that is not installed has no tab. */
 export const isThere = (page: Page, state: State): boolean => !page.sections.some(({ name }) => state.absent.has(name));
-
-const PARENTS: Record<string, string> = { mission: 'missions', job: 'queue' };
-const parentOf = (page: Page): string => PARENTS[page.name] ?? page.name;
 
 function linkBanners({ state, now, glyphs }: ShellInput): Line[] {
   const found: Line[] = [];

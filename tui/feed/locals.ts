@@ -1,0 +1,100 @@
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Config } from '../../lib/config/index.ts';
+import { createPool } from '../../lib/db/index.ts';
+import type { Artefact } from '../pages/canvas.ts';
+import type { ScheduleRow } from '../pages/schedule.ts';
+import type { Reader } from './feed.ts';
+
+const ARTEFACT_LIMIT = { count: 50, bytes: 64 * 1024 };
+
+/** What a screen shows of this host and not of the database: the crontabs, and what agents drew. */
+export function localSources(config: Config, reader: () => Promise<Reader>): Record<string, () => Promise<unknown>> {
+  return {
+    schedules: () => readSchedules(config, reader),
+    canvas: () => readCanvas(path.join(config.home, '.openclaw', 'canvas')),
+  };
+}
+
+async function readSchedules(config: Config, reader: () => Promise<Reader>): Promise<ScheduleRow[]> {
+  // The parser of crontabs is graphile-worker's: read only by a screen that shows them.
+  const { nextRuns, readCrontabs } = await import('../../lib/cron/index.ts');
+  const { url, role } = await reader();
+  const db = createPool(url, {
+    name: 'screen:schedules',
+    max: 1,
+    settings: { default_transaction_read_only: 'on', ...(role && { role }) },
+  });
+  try {
+    const { rows } = await db.query<{
+      tasks: Record<string, number>;
+      last: Record<string, { at: string; state: string | null; error: string | null }>;
+      now: Date;
+    }>(
+      `select (select coalesce(json_object_agg(identifier, max_attempts), '{}') from ops_tasks where retired_at is null) as tasks, clock_now() as now,
+              (select coalesce(json_object_agg(identifier, json_build_object('at', last_execution, 'state', j.state, 'error', left(j.last_error, 300))), '{}')
+               from graphile_worker._private_known_crontabs c left join lateral (
+                 select h.state, h.last_error from job_history h where h.payload::text like '%"_cron"%' and h.finished_at >= c.last_execution and h.finished_at < c.last_execution + interval '1 day'
+                   and h.created_at between c.last_execution - interval '1 minute' and c.last_execution + interval '10 minutes'
+                   and h.task = split_part(c.identifier, '?', 1) order by h.finished_at limit 1) j on true) as last`,
+    );
+    const { tasks, last, now } = rows[0]!;
+    const { schedules, faults } = await readCrontabs(config, new Map(Object.entries(tasks)));
+    return [
+      ...faults.map((fault, index) => ({
+        id: `faulty:${index + 1}`,
+        task: '',
+        line: '',
+        file: `${fault.file}:${fault.line}`,
+        next: [],
+        last: null,
+        last_state: null,
+        last_error: null,
+        fault: fault.message,
+      })),
+      ...schedules.map(({ id, task, line, file, item }) => ({
+        id,
+        task,
+        line,
+        file,
+        next: nextRuns(item, now, 3).map((at) => at.toISOString()),
+        last: last[id]?.at ?? null,
+        last_state: last[id]?.state ?? null,
+        last_error: last[id]?.error ?? null,
+      })),
+    ];
+  } finally {
+    await db.end();
+  }
+}
+
+/** The newest texts; what is too large is cut, what is no text is named only. */
+async function readCanvas(folder: string): Promise<Artefact[]> {
+  let names: string[];
+  try {
+    names = await readdir(folder, { recursive: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+  const found = await Promise.all(
+    names.map(async (name) => {
+      // Not through a link: it could lead to anything that this process may read.
+      const facts = await lstat(path.join(folder, name));
+      return facts.isFile() ? { name, bytes: facts.size, changed: facts.mtime.toISOString() } : undefined;
+    }),
+  );
+  const newest = found
+    .filter((one) => one !== undefined)
+    .sort((a, b) => b.changed.localeCompare(a.changed))
+    .slice(0, ARTEFACT_LIMIT.count);
+  return Promise.all(newest.map(async (one) => ({ ...one, text: await textOf(path.join(folder, one.name)) })));
+}
+
+async function textOf(file: string): Promise<string> {
+  if (!/\.(md|txt|csv|log|json)$/i.test(file)) return 'this is no text';
+  const content = await readFile(file, 'utf8');
+  return content.length > ARTEFACT_LIMIT.bytes
+    ? `${content.slice(0, ARTEFACT_LIMIT.bytes)}\n(cut: the file is longer)`
+    : content;
+}
