@@ -4,10 +4,11 @@ import type { Command } from 'commander';
 export function addProcessVerbs(program: Command): void {
   program
     .command('up')
-    .description('start everything: servers, database, workers; stays and shows what happens')
-    .option('--detach', 'leave it running in the background')
+    .description('start everything: servers, database, workers; on a terminal its screen opens')
+    .option('--detach', 'leave it running in the background, without its screen')
+    .option('--stay', 'stay in this terminal without the screen; Ctrl-C stops everything')
     .option('--first-mission <plan>', 'when this home has no mission yet, submit this plan and show it')
-    .action(async (options: { detach?: boolean; firstMission?: string }) => {
+    .action(async (options: { detach?: boolean; stay?: boolean; firstMission?: string }) => {
       const { up } = await import('./up.ts');
       process.exitCode = await up(options);
     });
@@ -41,6 +42,15 @@ export function addProcessVerbs(program: Command): void {
     .action(async (options: Record<string, string | boolean | undefined>) => {
       const { dash } = await import('./dash.ts');
       process.exitCode = await dash(options);
+    });
+  program
+    .command('dashboard')
+    .description('serve the screen by SSH to paired keys (openclaw devices add-key)')
+    .option('--host <address>', 'where to listen; default OPENCLAW_DASHBOARD_HOST')
+    .option('--port <port>', 'its port; default OPENCLAW_DASHBOARD_PORT')
+    .action(async (options: { host?: string; port?: string }) => {
+      const { dashboard } = await import('./dashboard.ts');
+      process.exitCode = await dashboard(options);
     });
   program
     .command('psql')

@@ -7,8 +7,10 @@ import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { clearRunState, markStopping, type RunState, readRunState, takeHome } from '../lib/host/runState.ts';
 import { createLogger } from '../lib/log/index.ts';
 import { ensureServers, stopServers } from '../lib/servers/index.ts';
+import { planTerminal } from '../tui/terminal/plan.ts';
 import { submitFirstMission } from './firstMission.ts';
 import { showLiveStatus } from './liveStatus.ts';
+import { SCREEN_FLAGS, superviseScreen } from './screenProcess.ts';
 import { serverLines } from './status.ts';
 import { watchServers } from './watchServers.ts';
 import { superviseWorker } from './workerProcess.ts';
@@ -16,20 +18,40 @@ import { superviseWorker } from './workerProcess.ts';
 export interface UpOptions {
   detach?: boolean;
   firstMission?: string;
+  /** On a terminal too: no screen, the status as it changes. */
+  stay?: boolean;
 }
 
 /** Brings everything up and stays. The same start serves a fresh clone, a restart, and what a kill left behind. */
 export async function up(options: UpOptions): Promise<number> {
   const config = loadConfig();
   const running = await runningUp(config);
+  // On a terminal the system runs in the background and its screen in the front.
+  const screen =
+    !options.detach &&
+    !options.stay &&
+    process.stdin.isTTY === true &&
+    process.stdout.isTTY === true &&
+    typeof planTerminal(process.env) !== 'string';
   if (running) {
-    process.stdout.write(`${runsAlready(config, running)}
-`);
-    return EXIT.ok;
+    process.stdout.write(`${runsAlready(config, running)}\n`);
+    return screen ? openScreen() : EXIT.ok;
   }
   mkdirSync(config.layout.logs, { recursive: true, mode: 0o700 });
   const logFile = path.join(config.layout.logs, 'openclaw.log');
-  return options.detach ? detach(config, options, logFile) : stay(config, options, logFile);
+  if (!screen) return options.detach ? detach(config, options, logFile) : stay(config, options, logFile);
+  const code = await detach(config, options, logFile);
+  return code === EXIT.ok ? openScreen() : code;
+}
+
+/** Becomes the screen: the same process, so that nothing stays behind it. */
+function openScreen(): number {
+  process.execve?.(
+    process.execPath,
+    [process.execPath, ...process.execArgv, ...SCREEN_FLAGS, path.join(CODE_ROOT, 'cli/main.ts'), 'dash'],
+    process.env,
+  );
+  return EXIT.ok;
 }
 
 async function stay(config: Config, options: UpOptions, logFile: string): Promise<number> {
@@ -76,6 +98,16 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
       source: 'cli',
       log,
     });
+    const screen =
+      config.dashboard.port === 0
+        ? undefined
+        : superviseScreen({
+            logFd: openSync(logFile, 'a', 0o600),
+            onChange: (line) => {
+              log.info(line);
+              say(`screen    ${line}`);
+            },
+          });
     const watch = watchServers(serversOptions, log, say);
     try {
       const { faults } = await Promise.race([worker.ready, aborted(stopping.signal)]);
@@ -91,7 +123,7 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
       watch.stop();
       await markStopping(config.layout);
       say('stopping: running jobs get their signal, what is unfinished is given back');
-      await worker.stop();
+      await Promise.all([worker.stop(), screen?.stop()]);
       await db.end();
     }
   } catch (error) {
@@ -159,14 +191,21 @@ async function detach(config: Config, options: UpOptions, logFile: string): Prom
   );
   const exit = new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? EXIT.failed)));
   const deadline = Date.now() + DETACHED_START_LIMIT_MS;
+  let shown = 0;
   for (;;) {
     const code = await Promise.race([
       exit,
       new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 100)),
     ]);
     const output = readFileSync(outFile, 'utf8');
+    // A first start takes a while: who waits at a terminal sees how it goes.
+    if (process.stdout.isTTY) {
+      const whole = output.slice(0, output.lastIndexOf('\n') + 1).replace(/^up\. [\s\S]*/m, '');
+      process.stdout.write(whole.slice(shown));
+      shown = Math.max(shown, whole.length);
+    }
     if (/^up\. /m.test(output)) {
-      process.stdout.write(output.replace(/^up\. [\s\S]*/m, ''));
+      process.stdout.write(output.replace(/^up\. [\s\S]*/m, '').slice(shown));
       process.stdout.write(
         `up, in the background (pid ${child.pid}). Look: openclaw status. Stop: openclaw down. Log: ${logFile}\n`,
       );

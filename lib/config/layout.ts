@@ -19,6 +19,8 @@ export interface Layout {
   readonly canvas: string;
   readonly telegram: string;
   readonly credentials: string;
+  /** The host key of the screen's SSH server; 0700. */
+  readonly devices: string;
   /** What agents, devices and schedules keep; credentials are inside of it. */
   readonly dotOpenclaw: string;
   readonly config: string;
@@ -50,6 +52,7 @@ export function layoutOf(home: string): Layout {
     canvas: under('.openclaw', 'canvas'),
     telegram: under('.openclaw', 'telegram'),
     credentials: under('.openclaw', 'credentials'),
+    devices: under('.openclaw', 'devices'),
     dotOpenclaw: under('.openclaw'),
     config: under('config'),
     envFile: under('config', '.env'),

@@ -24,6 +24,8 @@ export interface Config {
   readonly hostId: string | undefined;
   /** `host:port` in URL's spelling, for guardedFetch. */
   readonly fetchAllow: readonly string[];
+  /** Where the screen is served by SSH; port 0: `up` does not. */
+  readonly dashboard: { readonly host: string; readonly port: number };
   readonly services: Services;
   /** A file for a worker's log; unset: standard error. */
   readonly logFile?: string;
@@ -67,6 +69,7 @@ export function loadConfig(environment: Environment = {}): Config {
     drainTimeoutMs: values.OPENCLAW_DRAIN_TIMEOUT_MS,
     hostId: values.OPENCLAW_HOST_ID,
     fetchAllow: values.OPENCLAW_FETCH_ALLOW ?? [],
+    dashboard: { host: values.OPENCLAW_DASHBOARD_HOST, port: values.OPENCLAW_DASHBOARD_PORT },
     services: servicesOf(values),
     logFile: values.OPENCLAW_LOG_FILE,
     backup: { ageRecipient: values.BACKUP_AGE_RECIPIENT, ageIdentityPath: values.BACKUP_AGE_IDENTITY_PATH },

@@ -24,6 +24,7 @@ const defaulted = <T>(schema: z.ZodType<T, string>, text: string, notes: Notes) 
 const PLACE = 'Place';
 const SERVERS = 'Postgres and Redis';
 const WORK = 'Work';
+const SCREEN = 'The screen by SSH';
 const TELEGRAM = 'Telegram';
 const MODELS = 'Models';
 const SEARCH = 'Search';
@@ -100,6 +101,15 @@ export const SCHEMA = z.object({
   OPENCLAW_FETCH_ALLOW: optional(listOf(',', 'host:port pairs with commas between', hostAndPort), {
     group: WORK,
     description: 'Private addresses that pages may be fetched from all the same, as host:port with commas between.',
+  }),
+
+  OPENCLAW_DASHBOARD_HOST: defaulted(matching('an address or a host name', /^[A-Za-z0-9.:_-]{1,253}$/), '127.0.0.1', {
+    group: SCREEN,
+    description: 'Where the screen is served by SSH (openclaw dashboard).',
+  }),
+  OPENCLAW_DASHBOARD_PORT: defaulted(integer(0, 65_535), '8501', {
+    group: SCREEN,
+    description: 'Its port; 0: `openclaw up` does not start it.',
   }),
 
   TELEGRAM_BOT_TOKEN: secret(matching('a bot token, as 123456:letters, from @BotFather', /^\d+:[A-Za-z0-9_-]{20,}$/), {

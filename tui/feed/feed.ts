@@ -204,7 +204,7 @@ export function openFeed({
     );
     const asked = wanted(
       now(),
-      [...all.values()].filter(({ name }) => !absent.has(name) && !state.broken.has(name)),
+      [...all.values()].filter(({ name, local }) => !local && !absent.has(name) && !state.broken.has(name)),
     );
     const ids = (of: 'missions' | 'jobs') =>
       [...new Set([...demands.values()].flatMap((demand) => demand[of]))].slice(0, 50);

@@ -94,10 +94,10 @@ export const TROUBLE: Section = {
        where m.state in ('approved', 'running', 'waiting') and s.state = 'unknown' order by s.id desc limit 20`)},
     'failed', ${listOf(`select id, kind, title, left(error, 300) as error, finished_at from ops_missions where state = 'failed' and finished_at > now() - interval '24 hours'
        and created_at > now() - interval '48 hours' order by id desc limit 20`)},
-    'groups', ${listOf(`select task, error_class, left(regexp_replace(coalesce(last_error, ''), '[0-9]+', '#', 'g'), 160) as error, count(*)::integer as count, max(finished_at) as last, max(job_id) as newest,
+    'groups', ${listOf(`select task, error_class, (array_agg(left(last_error, 160) order by job_id desc))[1] as error, count(*)::integer as count, max(finished_at) as last, max(job_id) as newest,
         (array_agg(job_id order by job_id desc))[1:200] as jobs
        from (select task, error_class, last_error, finished_at, job_id from job_history where state = 'failed' and finished_at > now() - interval '24 hours' order by finished_at desc limit 2000) h
-       group by 1, 2, 3 order by max(finished_at) desc limit 50`)})`,
+       group by task, error_class, regexp_replace(coalesce(left(last_error, 200), ''), '[0-9]+', '#', 'g') order by max(finished_at) desc limit 50`)})`,
 };
 
 export const ALWAYS: readonly Section[] = [WORK, WORKERS];

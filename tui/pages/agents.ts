@@ -38,7 +38,7 @@ const SIGNS: Record<string, string> = { alive: 'ok', degraded: 'warn', down: 'ba
 export const agents = listPage<AgentRow>({
   name: 'agents',
   title: 'agents',
-  key: '0',
+  key: '9',
   about: 'who works by itself: alive or not, what it does, what waits for it, what it cost today',
   section: AGENTS,
   columns: [

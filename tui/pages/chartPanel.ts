@@ -15,8 +15,8 @@ export function chartPanel(id: string, area: Rect, { state, glyphs }: PageInput)
   return {
     id,
     ...area,
-    title: 'Jobs ended a second',
-    note: `last minute: ${count(sum(ok) + failed)}${failed > 0 ? `, ${count(failed)} failed` : ''}`,
+    title: 'Ended a second',
+    note: `${count(sum(ok) + failed)} a minute${failed > 0 ? `, ${count(failed)} failed` : ''}`,
     chart: series,
     lines: blockChart(series, area.width - 2, area.height - 2, glyphs),
   };

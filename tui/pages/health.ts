@@ -28,6 +28,7 @@ const SIGNS: Record<string, string> = { pass: 'ok', warn: 'warn', fail: 'bad', u
 export const health = listPage<Check>({
   name: 'health',
   title: 'health',
+  key: '0',
   about: 'each check: what it found, since when it fails, when it last passed',
   section: HEALTH,
   columns: [

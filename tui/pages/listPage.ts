@@ -9,6 +9,7 @@ import type { Act, Page, PageInput } from './types.ts';
 export interface ListPageOptions<Row> {
   readonly name: string;
   readonly title: string;
+  readonly short?: string;
   readonly key?: string;
   readonly about: string;
   readonly section: Section;
@@ -32,6 +33,7 @@ export function listPage<Row>(options: ListPageOptions<Row>): Page {
     name,
     title,
     ...(options.key && { key: options.key }),
+    ...(options.short && { short: options.short }),
     about: options.about,
     sections: [section, ...(options.more ?? [])],
     ...(options.filters && { filters: options.filters }),
@@ -44,7 +46,11 @@ export function listPage<Row>(options: ListPageOptions<Row>): Page {
       const rows = ui.only === '' ? all : all.filter((row) => options.keep?.(row, ui.only) ?? true);
       const items = rows.map((row) => ({ row, item: options.item(row, input) }));
       // The text gets a third of the page where there is one.
-      const [upper, lower] = rowsOf(area, { grow: 2 }, detail && area.height >= 14 ? { grow: 1, least: 6 } : 0);
+      const [upper, lower] = rowsOf(
+        area,
+        { grow: 2 },
+        detail && items.length > 0 && area.height >= 14 ? { grow: 1, least: 6 } : 0,
+      );
       const head = title[0]!.toUpperCase() + title.slice(1);
       const list = listPanel(input, upper!, {
         id: name,
@@ -86,5 +92,9 @@ export function listPage<Row>(options: ListPageOptions<Row>): Page {
 export const fields = (...pairs: readonly (readonly [string, unknown])[]): string =>
   pairs
     .filter(([, value]) => value !== null && value !== undefined && value !== '')
-    .map(([name, value]) => `${name.padEnd(10)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
+    .map(([name, value]) => {
+      const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+      // What has lines of its own starts on one.
+      return text.includes('\n') ? `${name}\n${text}` : `${name.padEnd(10)} ${text}`;
+    })
     .join('\n');

@@ -27,7 +27,7 @@ function workLines(input: PageInput, columns: number): Line[] {
   const workers = rowsOfSection<WorkerRow>(state, 'workers').filter((worker) => worker.state === 'live');
   if (!work) return [line([' reading', 'dim'])];
   const { jobs } = work;
-  const label = (text: string): Span => [` ${text.padEnd(9)}`, 'dim'];
+  const label = (text: string): Span => [` ${text.padEnd(10)}`, 'dim'];
   const lines: Line[] = [
     line(
       label('jobs'),
@@ -84,6 +84,7 @@ function openMissions(input: PageInput): ListItem[] {
 export const overview: Page = {
   name: 'overview',
   title: 'overview',
+  short: 'home',
   key: '1',
   about: 'what needs you, what moves, how it goes',
   sections: [MISSIONS, TROUBLE, DAY, RATE, EVENTS],
@@ -98,9 +99,7 @@ export const overview: Page = {
       Rect,
       Rect,
     ];
-    const [left, right] = wide
-      ? columnsOf(middle, { grow: 3 }, { grow: 2 })
-      : columnsOf(middle, { grow: 3 }, { grow: 2, least: 10 });
+    const [left, right] = wide ? columnsOf(middle, { grow: 3 }, { grow: 2 }) : columnsOf(middle, { grow: 1 }, 34);
     // One cursor for both lists: what needs somebody comes first.
     const missions = openMissions(input);
     const list = listPanel({ ...input, ui: { ...ui, filter: ui.filter } }, left!, {

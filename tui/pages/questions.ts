@@ -48,6 +48,7 @@ const answerAct = (key: string, word: string, help: string): Act => ({
 export const questions = listPage<Question>({
   name: 'questions',
   title: 'questions',
+  short: 'asks',
   key: '7',
   about: 'what waits for your answer, with what each answer does; the last answered',
   section: QUESTIONS,

@@ -86,7 +86,8 @@ const jobItem = (job: Job, { now, glyphs }: PageInput): ListItem => {
 
 const groupItem = (group: FailureGroup, { now, glyphs }: PageInput): ListItem => ({
   row: {
-    id: `group:${group.task}:${group.error_class}:${group.error}`,
+    // Numbers differ from one failure to the next; the group stays the same.
+    id: `group:${group.task}:${group.error_class}:${(group.error ?? '').replace(/\d+/g, '#')}`,
     state: 'failed',
     open: { page: 'job', id: String(group.newest) },
     copy: `j${group.newest}`,

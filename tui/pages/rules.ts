@@ -21,7 +21,6 @@ interface Rule {
 export const rules = listPage<Rule>({
   name: 'rules',
   title: 'rules',
-  key: '9',
   about: 'what starts by itself after an event, when it last did, and what it decided',
   section: {
     name: 'rules',

@@ -21,6 +21,7 @@ const SCHEDULES: Section = { name: 'schedules', sql: '', local: true, everyS: 5 
 export const schedule = listPage<ScheduleRow>({
   name: 'schedule',
   title: 'schedule',
+  short: 'cron',
   key: '5',
   about: 'each schedule: its next runs, how the last went, whether it is late',
   section: SCHEDULES,

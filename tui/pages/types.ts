@@ -66,6 +66,8 @@ export interface Page {
   readonly key?: string;
   /** Of one thing: reached by enter from a list, or by its id. */
   readonly detailOf?: string;
+  /** The tab's word where there is little room. */
+  readonly short?: string;
   /** One line for the help. */
   readonly about: string;
   readonly sections: readonly Section[];

@@ -16,6 +16,8 @@ export interface ActorOptions {
   readonly log: Logger;
   /** The URL of the role that acts. */
   readonly url: () => Promise<string>;
+  /** Said to the database, which decides by it what only an owner may answer. */
+  readonly standing?: 'viewer' | 'operator';
   /** Asked before each act; a device that was revoked meanwhile is refused here. @returns why not. */
   readonly admit?: () => Promise<string | undefined>;
 }
@@ -45,7 +47,7 @@ const factsOf = (action: Action): ActionFacts => ({
 });
 
 /** Somebody who acts through the table of actions. The connection that may change things is made for an act, and closed after it. */
-export function createActor({ actor, name, role, config, log, url, admit }: ActorOptions): Actor {
+export function createActor({ actor, name, role, config, log, url, admit, standing }: ActorOptions): Actor {
   const refuses = (wanted: string): string | undefined => {
     const action = known.find((one) => one.name === wanted);
     if (!action) return `"${wanted}" is not there: its part is not installed`;
@@ -55,7 +57,14 @@ export function createActor({ actor, name, role, config, log, url, admit }: Acto
   };
 
   const withPool = async <T>(work: (db: Pool) => Promise<T>): Promise<T> => {
-    const db = createPool(await url(), { name: 'screen:act', max: 2, actor, source: 'dashboard', log });
+    const db = createPool(await url(), {
+      name: 'screen:act',
+      max: 2,
+      actor,
+      source: 'dashboard',
+      log,
+      ...(standing && { settings: { 'openclaw.role': standing } }),
+    });
     try {
       return await work(db);
     } finally {

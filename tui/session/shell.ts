@@ -132,25 +132,37 @@ function header({ state, name, who, role, glyphs, columns }: ShellInput): Line {
   return { spans, fill: 'bar' };
 }
 
+/** The tabs: whole words where there is room, else short ones, else only the number of those far from the current one. */
 function tabs({ place, page, glyphs, columns, state }: ShellInput): Line {
-  const spans: Span[] = [];
   const here = page.detailOf ?? page.name;
   const shown = PAGES.filter((one) => one.key !== undefined && isThere(one, state));
-  const long = shown.reduce((sum, one) => sum + one.title.length + 5, 0) + (place.id === undefined ? 0 : 12) <= columns;
-  for (const one of shown) {
-    const current = one.name === here;
-    const title = long || current ? one.title : one.title.slice(0, columns < 100 ? 4 : 6);
-    spans.push(
-      [` ${one.key}`, current ? 'accent' : 'dim'],
-      [` ${title} `, current ? 'accent' : 'dim'],
-      current && place.id !== undefined ? [`${glyphs.path} ${page.title} ${place.id} `, 'accent'] : ' ',
-    );
-    if (current && page.key === undefined && place.id === undefined)
-      spans.push([`${glyphs.path} ${page.title} `, 'accent']);
+  const at = shown.findIndex((one) => one.name === here);
+  const path =
+    place.id !== undefined
+      ? `${glyphs.path} ${page.title} ${place.id} `
+      : at < 0
+        ? `${glyphs.path} ${page.title} `
+        : '';
+  const long = shown.map((one) => one.title);
+  const words = tabsWidth(long) + path.length <= columns ? long : shown.map((one) => one.short ?? one.title);
+  const far = shown.map((_, index) => index).sort((a, b) => Math.abs(b - at) - Math.abs(a - at));
+  for (const index of far) {
+    if (tabsWidth(words) + path.length <= columns || index === at) break;
+    words[index] = '';
   }
-  if (!shown.some((one) => one.name === here)) spans.push([`${glyphs.path} ${page.title} `, 'accent']);
+  const spans: Span[] = [];
+  for (const [index, one] of shown.entries()) {
+    const style = index === at ? 'accent' : 'dim';
+    spans.push([` ${one.key}`, style], [words[index] === '' ? '' : ` ${words[index]}`, style], ' ');
+    if (index === at && path !== '') spans.push([path, 'accent']);
+  }
+  if (at < 0) spans.push([path, 'accent']);
   return { spans };
 }
+
+/** What tabs of these words take. */
+const tabsWidth = (words: readonly string[]): number =>
+  words.reduce((sum, word) => sum + 3 + (word === '' ? 0 : word.length + 1), 0);
 
 /** Whether a part's tables are there; a part that is not installed has no tab. */
 export const isThere = (page: Page, state: State): boolean => !page.sections.some(({ name }) => state.absent.has(name));
