@@ -39,8 +39,11 @@ begin
     grant usage on schema public to openclaw_tui;
     grant usage on schema graphile_worker to openclaw_tui;
     grant select on all tables in schema public to openclaw_tui;
-    -- What waits and runs, as the screen shows it.
+    -- What waits and runs, as the screen shows it. graphile-worker's tables have row security without a policy: no row for anybody else.
     grant select on graphile_worker._private_jobs, graphile_worker._private_tasks, graphile_worker._private_known_crontabs to openclaw_tui;
+    create policy openclaw_tui_reads on graphile_worker._private_jobs for select to openclaw_tui using (true);
+    create policy openclaw_tui_reads on graphile_worker._private_tasks for select to openclaw_tui using (true);
+    create policy openclaw_tui_reads on graphile_worker._private_known_crontabs for select to openclaw_tui using (true);
     grant execute on function policy_value(text), plan_faults(jsonb), slowest_statements(integer) to openclaw_tui;
     grant execute on function approval_text(bigint) to openclaw_tui;
     grant execute on function is_paused(text, text, bigint), paused_by(text, text, bigint) to openclaw_tui;

@@ -24,7 +24,10 @@ export function payloadText(payload: string): string {
     const value = JSON.parse(payload) as Record<string, unknown>;
     return Object.entries(value)
       .filter(([, one]) => one !== null && one !== '')
-      .map(([key, one]) => `${key}: ${typeof one === 'object' ? JSON.stringify(one) : String(one)}`)
+      .map(
+        ([key, one]) =>
+          `${key}: ${typeof one === 'object' ? JSON.stringify(one) : typeof one === 'number' ? Math.round(one * 100) / 100 : String(one)}`,
+      )
       .join('  ');
   } catch {
     // Cut off by the snapshot: shown as it came.

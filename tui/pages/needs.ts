@@ -19,7 +19,7 @@ export function needs({ state, now, glyphs }: PageInput): Need[] {
     found.push({
       line: line(
         [` ${glyphs.states[sign]} `, sign === 'bad' ? 'bad' : 'warn'],
-        [`${what.padEnd(10)} `, sign === 'bad' ? 'bad' : 'warn'],
+        [`${what.padEnd(12)} `, sign === 'bad' ? 'bad' : 'warn'],
         text,
       ),
       ...(open ? { open } : {}),

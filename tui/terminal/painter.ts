@@ -141,6 +141,9 @@ export function createPainter(
         xLabelPadding: 3,
         style: { line: 'green', text: theme.dim === '' ? 'white' : 'white', baseline: 'white' },
       }) as Chart['widget'];
+      // All of the area: contrib leaves six columns at the right and three rows at the bottom for labels that we do not have.
+      const canvas = { width: area.width * 2, height: (area.height + 2) * 4 };
+      Object.assign(widget, { calcSize: () => Object.assign(widget, { canvasSize: canvas }) });
       screen.append(widget);
       was.chart = { widget, key: '' };
     }
