@@ -11,7 +11,7 @@ test('the first frame shows what needs somebody, what moves and how it goes', as
   assert.match(text, /Needs you: 1/);
   assert.match(text, /✗ m9 +failed .*the page answers 503/);
   assert.match(text, /m12 +● running +1\/3 .*Morning brief/);
-  assert.match(text, /missions 3\/8 busy/);
+  assert.match(text, /missions +3\/8 busy/);
   assert.match(text.split('\n').at(-1)!, /enter open .*\? help +q quit/);
   screen.session.end();
 });
