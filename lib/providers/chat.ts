@@ -32,7 +32,7 @@ const BRIEF_WAIT_MS = 3000;
  */
 export async function chat<T = unknown>(deps: ChatDeps, request: ChatRequest<T>): Promise<ChatAnswer<T>> {
   const settings = deps.settings.read();
-  const choices = modelsToAsk(settings, request.model);
+  const choices = modelsToAsk(settings, request.model, await policyOrder(deps.db));
   const call = hashOf([request.model ?? '', request.purpose, request.messages, request.shape?.name ?? '']);
   await guardLoop(deps.db, request.origin.run, call, 'question to a model');
   const passedOver: { id: string; fault: string; message: string }[] = [];
@@ -71,6 +71,12 @@ export async function chat<T = unknown>(deps: ChatDeps, request: ChatRequest<T>)
     remedy: 'openclaw providers list shows who cools down until when; openclaw providers test asks each',
     exitCode: 75,
   });
+}
+
+/** Policy `providers.order`: what a person, or the learner with a person's yes, put before the file's order. */
+async function policyOrder(db: Queryable): Promise<readonly string[]> {
+  const { rows } = await db.query<{ names: string[] | null }>("select sound_policy('providers.order') as names");
+  return rows[0]!.names ?? [];
 }
 
 async function coolDown(

@@ -140,11 +140,12 @@ export function modelOf(providers: ReadonlyMap<string, Provider>, id: string): M
 }
 
 /**
- * The models to ask, in order: the one that is wanted (`provider/model`, or a provider's first), else failover's order.
+ * The models to ask, in order: the one that is wanted (`provider/model`, or a provider's first), else failover's order,
+ * with the providers that policy names before the others.
  *
  * @throws E_MODEL_UNKNOWN; E_NO_MODEL where none is configured.
  */
-export function modelsToAsk(settings: Settings, wanted?: string): ModelChoice[] {
+export function modelsToAsk(settings: Settings, wanted?: string, before: readonly string[] = []): ModelChoice[] {
   if (wanted !== undefined) {
     const provider = settings.providers.get(wanted);
     const id = provider?.kind === 'chat' ? `${wanted}/${Object.keys(provider.models)[0]}` : wanted;
@@ -162,7 +163,11 @@ export function modelsToAsk(settings: Settings, wanted?: string): ModelChoice[] 
     .map((id) => modelOf(settings.providers, id))
     .filter((choice) => choice !== undefined && isConfigured(choice.provider)) as ModelChoice[];
   if (choices.length === 0) throw noModel('no model is configured');
-  return choices;
+  const place = ({ provider }: ModelChoice) => {
+    const at = before.indexOf(provider.name);
+    return at < 0 ? before.length : at;
+  };
+  return choices.sort((a, b) => place(a) - place(b));
 }
 
 function noModel(message: string): OpenClawError {

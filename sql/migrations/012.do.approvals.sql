@@ -134,7 +134,7 @@ begin
   if a.mission_id is not null then
     perform nudge_mission(a.mission_id);
   end if;
-  if a.kind = 'learning' then
+  if a.kind in ('learning', 'pause') then
     perform apply_learned(a);
   end if;
 end $$;

@@ -259,11 +259,18 @@ begin
   update ops_learned_changes set state = 'applied', applied_at = clock_now(), policy_version = version_now where id = c.id;
 end $$;
 
+-- What follows from the answers to the learner's and the rules' questions.
 create function apply_learned(a ops_approvals) returns void
 language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
 begin
+  if a.kind = 'pause' then
+    if a.answer = 'approve' then
+      perform trip_breaker('kind:' || (a.detail ->> 'mission_kind'), interval '6 hours', format('approved by %s: it kept failing', a.answered_by));
+    end if;
+    return;
+  end if;
   if a.answer = 'approve' then
     perform apply_change((a.detail ->> 'change')::bigint);
   else

@@ -252,6 +252,26 @@ test('rules on time: nothing of a kind, too many of one key, an agent without a 
     );
 });
 
+test('a rule may tell an agent, once for each event; an agent that is not there is a refusal', async () => {
+  await database.admin.query(
+    "insert into ops_agents (id, number, name, role, identity, identity_hash) values ('scout', 3, 'Scout', 'research', '{}', 'x') on conflict do nothing",
+  );
+  const told = await rule({ plan: undefined, agent: 'scout' });
+  const nobody = await rule({ plan: undefined, agent: 'nobody' });
+  const event = await emit(told.kind, { payload: { q: 1 }, untrusted: true });
+  await emit(nobody.kind);
+  await runReactJobs();
+  const [message, ...more] = await query<{ payload: { event: { id: number } }; untrusted: boolean }>(
+    "select payload, untrusted from agent_messages where kind = 'reaction'",
+  );
+  assert.is(more.length, 0);
+  assert.equal([String(message!.payload.event.id), message!.untrusted], [event, true]);
+  assert.equal(
+    (await decisions(nobody.id)).map((row) => row.state),
+    ['refused'],
+  );
+});
+
 test('explain and test write nothing', async () => {
   const { name, kind } = await rule({ condition: '$.payload.n == 1' });
   const before = await query('select count(*) from ops_reactions');
