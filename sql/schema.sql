@@ -491,7 +491,7 @@ begin
   if a.mission_id is not null then
     perform nudge_mission(a.mission_id);
   end if;
-  if a.kind = 'learning' then
+  if a.kind in ('learning', 'pause') then
     perform apply_learned(a);
   end if;
 end $$;
@@ -519,6 +519,12 @@ CREATE FUNCTION public.apply_learned(a public.ops_approvals) RETURNS void
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
 begin
+  if a.kind = 'pause' then
+    if a.answer = 'approve' then
+      perform trip_breaker('kind:' || (a.detail ->> 'mission_kind'), interval '6 hours', format('approved by %s: it kept failing', a.answered_by));
+    end if;
+    return;
+  end if;
   if a.answer = 'approve' then
     perform apply_change((a.detail ->> 'change')::bigint);
   else
@@ -1268,13 +1274,16 @@ begin
           new_mission := add_mission((pair.r).plan, jsonb_build_object('event', event_document(pair.e)), null, (pair.r).priority,
             case when (pair.r).dedupe_template is not null then fill_template((pair.r).dedupe_template, event_document(pair.e)) end, (pair.e).untrusted);
           update ops_missions set cause_event_id = pair.event_id, cause_depth = pair.depth + 1 where id = new_mission and cause_event_id is null;
+        else
+          new_message := send_to_agent((pair.r).agent, 'reaction', jsonb_build_object('rule', (pair.r).name, 'event', event_document(pair.e)),
+            format('reaction:%s:%s', pair.event_id, pair.rule_id), null, (pair.e).untrusted);
         end if;
       end if;
     exception
       -- The block is undone, the rest and the count of the day with it: what did not fire has spent nothing.
       when sqlstate 'OC020' then
         verdict := 'cap'; why := sqlerrm; new_mission := null;
-      when sqlstate 'OC006' or sqlstate 'OC007' or sqlstate 'OC009' then
+      when sqlstate 'OC006' or sqlstate 'OC007' or sqlstate 'OC009' or sqlstate 'OC011' then
         verdict := 'refused'; why := sqlerrm; new_mission := null;
       when serialization_failure or deadlock_detected or lock_not_available or query_canceled then
         raise;
