@@ -16,6 +16,8 @@ const GROUPS: Record<string, string> = {
   memory: 'what was learned',
   agents: 'look at, stop and talk to the agents',
   alerts: 'what was told, and what is silent',
+  drive: 'Google Drive, where archives are sent',
+  credentials: 'secrets, kept encrypted',
   backup: 'archives: make, verify, restore, drill, prune',
   learn: 'statistics of outcomes, and what they propose',
   providers: 'models and search services',

@@ -85,6 +85,7 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
 
     const worker = superviseWorker(['missions', 'upkeep', 'reactions', 'learning'], {
       logFd: openSync(logFile, 'a', 0o600),
+      logFile,
       stopLimitMs: config.drainTimeoutMs + 5000,
       onChange: (line) => {
         log.warn(line);

@@ -10,7 +10,11 @@ import { runningPostgres } from './context.ts';
 export async function worker(names: string[], { cron }: { cron: boolean }): Promise<number> {
   const pools = names.map(poolName);
   const config = loadConfig();
-  const log = createLogger({ name: 'worker', level: config.logLevel });
+  const log = createLogger({
+    name: 'worker',
+    level: config.logLevel,
+    ...(config.logFile && { destination: config.logFile }),
+  });
   const postgres = await runningPostgres(config);
   const probe = createPool(postgres.urlFor('openclaw_worker', DATABASE), { name: 'worker:probe', max: 1, log });
   const readerRole = await probeDatabase(probe, postgres.origin === 'configured').finally(() => probe.end());

@@ -23,7 +23,12 @@ const STEADY_MS = 60_000;
  */
 export function superviseWorker(
   pools: readonly PoolName[],
-  { logFd, stopLimitMs, onChange }: { logFd: number; stopLimitMs: number; onChange: (line: string) => void },
+  {
+    logFd,
+    logFile,
+    stopLimitMs,
+    onChange,
+  }: { logFd: number; logFile: string; stopLimitMs: number; onChange: (line: string) => void },
 ): SupervisedWorker {
   let child: ChildProcess | undefined;
   let stopping = false;
@@ -46,6 +51,8 @@ export function superviseWorker(
     const running = fork(path.join(CODE_ROOT, 'cli/main.ts'), ['worker', ...pools], {
       stdio: ['ignore', logFd, logFd, 'ipc'],
       execArgv: process.execArgv,
+      // By its name, so that it follows a rotation; the descriptor takes what a crash says.
+      env: { ...process.env, OPENCLAW_LOG_FILE: logFile },
       // A group of its own: Ctrl-C at the terminal reaches only `up`, which then stops its workers in order.
       detached: true,
     });

@@ -193,8 +193,8 @@ export const backupActions: readonly Action[] = [
     title: 'Delete the archives that policy backup.keep_* keeps no longer',
     who: 'operator',
     danger: 'none',
-    run: async ({ config, db, log }) => {
-      const deleted = await pruneLocked({ config, db, log });
+    run: async ({ config, db, log, signal }) => {
+      const deleted = await pruneLocked({ config, db, log, signal });
       return { json: { deleted }, text: deleted.length > 0 ? `deleted:\n${deleted.join('\n')}` : 'nothing to delete' };
     },
   },

@@ -4,10 +4,13 @@ import { approvalActions } from './approvals.ts';
 import { backupActions } from './backup.ts';
 import { catalogueActions } from './catalogue.ts';
 import { controlActions } from './controls.ts';
+import { credentialActions } from './credentials.ts';
 import { deviceActions } from './devices.ts';
+import { driveActions } from './drive.ts';
 import { healthActions } from './health.ts';
 import { jobActions } from './jobs.ts';
 import { learningActions } from './learning.ts';
+import { logActions } from './logs.ts';
 import { memoryActions } from './memory.ts';
 import { missionActions } from './missions.ts';
 import { providerActions } from './providers.ts';
@@ -32,6 +35,9 @@ export const ACTIONS: readonly Action[] = [
   ...backupActions,
   ...providerActions,
   ...researchActions,
+  ...driveActions,
+  ...credentialActions,
+  ...logActions,
   ...catalogueActions,
   ...agentActions,
 ];

@@ -38,6 +38,8 @@ export interface CreateOptions {
   source: BackupSource;
   session: BackupSession;
   signal: AbortSignal;
+  /** The trace that the run goes on with. */
+  trace?: string | null;
   /** Told after each stage. */
   onStage?: (stage: Stage) => void;
 }
@@ -63,16 +65,17 @@ const DUMP_LIMIT_MS = 30 * 60_000;
  * such a name is never half of one, whenever this process is killed.
  */
 export async function createArchive(options: CreateOptions): Promise<MadeBackup> {
-  const { config, db, log, onStage } = options;
+  const { config, db, onStage } = options;
   const start = performance.now();
   prepareFolder(config);
   await settleKilled(options);
   const recipient = config.backup.ageRecipient;
-  const { rows } = await db.query<{ id: string; name: string }>('select id, name from begin_backup($1, $2)', [
-    recipient ? '.tar.zst.age' : '.tar.gz',
-    os.hostname(),
-  ]);
-  const { id, name } = rows[0]!;
+  const { rows } = await db.query<{ id: string; name: string; trace: string }>(
+    'select id, name, trace_id as trace from begin_backup($1, $2, $3)',
+    [recipient ? '.tar.zst.age' : '.tar.gz', os.hostname(), options.trace ?? null],
+  );
+  const { id, name, trace } = rows[0]!;
+  const log = options.log.child({ trace });
   onStage?.('begun');
   try {
     const made = await build(options, name);

@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.ts';
 import type { Queryable } from '../db/index.ts';
 import { messageOf, OpenClawError } from '../errors/index.ts';
-import { type Logger, scrub } from '../log/index.ts';
+import { type Logger, scrub, subjectLog } from '../log/index.ts';
 import { createArchive } from './create.ts';
 import { findArchive, readIdentity } from './named.ts';
 import { archivePath, isEncrypted, localArchives } from './names.ts';
@@ -48,7 +48,8 @@ export async function drillBackup(options: DrillOptions): Promise<Drill> {
 }
 
 async function drill(options: DrillOptions, source: BackupSource, session: BackupSession): Promise<Drill> {
-  const { db, log } = options;
+  const { config, db } = options;
+  const log = subjectLog(config, 'backup', options.log);
   const signal = AbortSignal.any([options.signal, session.lost]);
   const { id, name, file, identity } = await choose(options, source, session);
   const start = performance.now();

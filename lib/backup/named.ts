@@ -3,9 +3,10 @@ import path from 'node:path';
 import type { Config } from '../config/index.ts';
 import type { Queryable } from '../db/index.ts';
 import { EXIT, messageOf, OpenClawError } from '../errors/index.ts';
-import { addSecrets, type Logger } from '../log/index.ts';
+import { addSecrets, type Logger, subjectLog } from '../log/index.ts';
 import type { Manifest } from './manifest.ts';
 import { archivePath, isArchiveName, isEncrypted, localArchives } from './names.ts';
+import { pruneRemote } from './offsite.ts';
 import { pruneLocal } from './prune.ts';
 import { lockBackups } from './session.ts';
 import { installedTools, openSource, type PostgresTools } from './source.ts';
@@ -103,11 +104,17 @@ async function recordedSum(db: Queryable, name: string, file: string): Promise<s
   return existsSync(`${file}.sha256`) ? readFileSync(`${file}.sha256`, 'utf8').slice(0, 64) : undefined;
 }
 
-export async function pruneLocked(options: { config: Config; db: Queryable; log: Logger }): Promise<string[]> {
+export async function pruneLocked(options: {
+  config: Config;
+  db: Queryable;
+  log: Logger;
+  signal: AbortSignal;
+}): Promise<string[]> {
   const { url } = await openSource(options.config);
   const session = await lockBackups(url);
   try {
-    return await pruneLocal(options);
+    const log = subjectLog(options.config, 'backup', options.log);
+    return [...(await pruneLocal({ ...options, log })), ...(await pruneRemote({ ...options, log }))];
   } finally {
     await session.end();
   }

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Config } from '../config/index.ts';
 import type { Queryable } from '../db/index.ts';
-import { DATABASE, prepareDatabase } from '../db/index.ts';
+import { commandLineActor, DATABASE, prepareDatabase } from '../db/index.ts';
 import { libpqConnection } from '../db/libpq.ts';
 import { EXIT, OpenClawError } from '../errors/index.ts';
 import { configuredPostgres } from '../servers/configured.ts';
@@ -125,6 +125,9 @@ async function restorePrivate(name: string, archive: Archive, { config, force, s
 async function settle(server: PostgresServer, database: string, archive: string): Promise<void> {
   await prepareDatabase(server, { database });
   await asAdmin(server.urlFor('openclaw_worker', database), async (client) => {
+    await client.query("select set_config('openclaw.actor', $1, false), set_config('openclaw.source', 'cli', false)", [
+      commandLineActor(),
+    ]);
     await client.query("select release_pool(pool_id, 'restored from a backup') from workers where state = 'live'");
     await client.query(
       `select end_backup(id, case when name = $1 then 'verified' else 'failed' end, case when name = $1 then '{}' else '{"faults": ["did not end before the backup from which this database was restored"]}' end::jsonb)

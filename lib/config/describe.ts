@@ -5,10 +5,10 @@ export interface KeyDescription {
   readonly key: KeyName;
   readonly group: string;
   readonly description: string;
-  /** Given by the environment or the file. */
+  /** Given by the environment, the credentials or the file. */
   readonly set: boolean;
   readonly secret: boolean;
-  readonly source: 'environment' | 'file' | 'default' | 'unset';
+  readonly source: 'environment' | 'credentials' | 'file' | 'default' | 'unset';
 }
 
 /**

@@ -1,5 +1,7 @@
 import path from 'node:path';
 import { didYouMean, EXIT, OpenClawError } from '../errors/index.ts';
+import { readPrivate } from '../secrets/masterKey.ts';
+import { openCredentials } from '../secrets/store.ts';
 import { readEnvFile } from './envFile.ts';
 import { type Layout, layoutOf, resolveHome } from './layout.ts';
 import { KEY_NAMES, type KeyName } from './schema.ts';
@@ -13,7 +15,7 @@ export interface Environment {
 
 export interface GivenText {
   readonly text: string;
-  readonly source: 'environment' | 'file';
+  readonly source: 'environment' | 'credentials' | 'file';
 }
 
 export interface Sources {
@@ -29,9 +31,10 @@ const NAMES: ReadonlySet<string> = new Set(KEY_NAMES);
 const OF_JOBS: ReadonlySet<string> = new Set(['OPENCLAW_IDEMPOTENCY_KEY', 'OPENCLAW_TRACE_ID']);
 
 /**
- * The texts that were given and where: the environment wins over `config/.env`, an empty text counts as not given.
+ * The texts that were given and where: the environment wins over the credentials (systemd's, then the encrypted store),
+ * these over `config/.env`; an empty text counts as not given.
  *
- * @throws those of readEnvFile, and E_CONFIG_UNKNOWN_KEY (78) with every unknown key at once.
+ * @throws those of readEnvFile and of openCredentials, and E_CONFIG_UNKNOWN_KEY (78) with every unknown key at once.
  */
 export function readSources({ env = process.env, home: given }: Environment = {}): Sources {
   const home = given ? path.resolve(given) : resolveHome(env);
@@ -40,11 +43,14 @@ export function readSources({ env = process.env, home: given }: Environment = {}
   const fileKeys = file?.texts ?? new Map<string, string>();
   refuseUnknown(env, fileKeys.keys(), layout.envFile);
 
+  const kept = openCredentials(layout, env).values;
   const texts = new Map<KeyName, GivenText>();
   for (const key of KEY_NAMES) {
     const fromEnvironment = env[key];
+    const fromCredentials = systemdCredential(env, key) || kept.get(key);
     const fromFile = fileKeys.get(key);
     if (fromEnvironment) texts.set(key, { text: fromEnvironment, source: 'environment' });
+    else if (fromCredentials) texts.set(key, { text: fromCredentials, source: 'credentials' });
     else if (fromFile) texts.set(key, { text: fromFile, source: 'file' });
   }
 
@@ -57,6 +63,11 @@ export function readSources({ env = process.env, home: given }: Environment = {}
     );
   }
   return { home, layout, given: texts, faults };
+}
+
+/** `LoadCredential=BRAVE_API_KEY:...` of a unit. */
+function systemdCredential(env: Environment['env'] & {}, key: KeyName): string | undefined {
+  return env.CREDENTIALS_DIRECTORY ? readPrivate(path.join(env.CREDENTIALS_DIRECTORY, key), false) : undefined;
 }
 
 function refuseUnknown(env: Environment['env'] & {}, fileKeys: Iterable<string>, envFile: string): void {

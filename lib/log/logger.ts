@@ -1,7 +1,7 @@
-import { chmodSync, mkdirSync } from 'node:fs';
-import path from 'node:path';
 import pino, { type DestinationStream } from 'pino';
+import { messageOf } from '../errors/index.ts';
 import { errorFields } from './errorFields.ts';
+import { rotatingFile } from './rotatingFile.ts';
 import { scrubJsonText } from './secrets.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -58,11 +58,8 @@ export function createLogger({ name, level = 'info', destination = 2 }: LoggerOp
 
 function streamTo(destination: LoggerOptions['destination'] & {}): DestinationStream {
   if (typeof destination === 'object') return destination as DestinationStream;
-  const isFile = typeof destination === 'string';
-  if (isFile) mkdirSync(path.dirname(destination), { recursive: true, mode: 0o700 });
-  const stream = pino.destination({ dest: destination, append: true, mode: 0o600, sync: true });
-  // `mode` is for a new file only.
-  if (isFile) chmodSync(destination, 0o600);
+  if (typeof destination === 'string') return fileStream(destination);
+  const stream = pino.destination({ dest: destination, append: true, sync: true });
   // A full disk must not end the process that would report it; standard error goes to the journal.
   stream.on('error', (error: Error) => {
     if (destination !== 2)
@@ -71,6 +68,21 @@ function streamTo(destination: LoggerOptions['destination'] & {}): DestinationSt
       );
   });
   return stream;
+}
+
+/** @throws the error of node:fs when the file cannot be opened; later ones are told on standard error, and the process goes on. */
+function fileStream(file: string): DestinationStream {
+  const out = rotatingFile(file);
+  return {
+    write: (line) => {
+      try {
+        out.write(line);
+      } catch (error) {
+        const lost = { level: 'error', msg: `log line lost: ${messageOf(error)}` };
+        process.stderr.write(`${scrubJsonText(JSON.stringify(lost))}\n`);
+      }
+    },
+  };
 }
 
 /** JSON would write an Error as `{}`. */

@@ -54,6 +54,7 @@ export const PATTERNS: readonly string[] = [
   raw`${START}gh[pousr]_[A-Za-z0-9]{20,}`,
   raw`${START}github_pat_\w{20,}`,
   raw`${START}(?:AKIA|ASIA)[A-Z0-9]{16}`,
+  raw`${START}(?:npm_[A-Za-z0-9]{30,}|glpat-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,})`,
   raw`${START}xox[abprs]-[A-Za-z0-9-]{10,}`,
   // JSON web token
   raw`(?:(?<![\w-])|(?<=\\[bfnrt]))eyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*)?`,

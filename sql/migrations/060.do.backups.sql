@@ -58,14 +58,14 @@ end $$;
 create trigger ops_backups_states before update on ops_backups for each row execute function check_backup_change();
 
 -- The name is the second (UTC) that is free: two runs within one second get different names.
-create function begin_backup(suffix text, host text) returns ops_backups
+create function begin_backup(suffix text, host text, trace uuid default null) returns ops_backups
 language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
 declare at timestamptz := clock_now(); made ops_backups;
 begin
   loop
-    insert into ops_backups (name, host) values ('openclaw_backup_' || to_char(at at time zone 'UTC', 'YYYYMMDD_HH24MISS') || suffix, begin_backup.host)
+    insert into ops_backups (name, host, trace_id) values ('openclaw_backup_' || to_char(at at time zone 'UTC', 'YYYYMMDD_HH24MISS') || suffix, begin_backup.host, coalesce(trace, current_trace()))
       on conflict (name) do nothing returning * into made;
     exit when found;
     at := at + interval '1 second';
@@ -73,7 +73,7 @@ begin
   perform record_act('backup create', made.name, null, null, jsonb_build_object('backup', made.id), made.trace_id);
   return made;
 end $$;
-comment on function begin_backup(text, text) is 'A new backup with the next free name; suffix is .tar.gz or .tar.zst.age.';
+comment on function begin_backup(text, text, uuid) is 'A new backup with the next free name; suffix is .tar.gz or .tar.zst.age.';
 
 create function end_backup(backup bigint, outcome text, facts jsonb) returns void
 language plpgsql security definer
