@@ -79,14 +79,12 @@ async function send(request: UploadRequest): Promise<string> {
     // null: only Drive knows how far it came.
     let offset: number | null = session ? null : 0;
     let failures = 0;
-    let starts = 0;
+    let forgotten = 0;
     const chunk = Buffer.alloc(Math.min(request.chunkBytes ?? CHUNK_BYTES, Math.max(size, 1)));
     for (;;) {
       signal.throwIfAborted();
       try {
         if (!session) {
-          if (starts++ >= FRESH_STARTS)
-            throw new OpenClawError('E_DRIVE', 'Drive forgets its upload sessions again and again');
           session = await begin(request);
           writeSession(sessionFile, session);
           offset = 0;
@@ -97,6 +95,8 @@ async function send(request: UploadRequest): Promise<string> {
             : await put(request, session, chunk.subarray(0, await readChunk(handle, chunk, offset)), offset, size);
         if (answer.kind === 'done') return answer.id;
         if (answer.kind === 'forgotten') {
+          if (++forgotten > FRESH_STARTS)
+            throw new OpenClawError('E_DRIVE', 'Drive forgets its upload sessions again and again');
           rmSync(sessionFile, { force: true });
           session = undefined;
           continue;

@@ -84,7 +84,9 @@ test('a planted key stops the commit, and is named by file and line, never by it
   }
   assert.is(git('ls-tree', '-r', '--name-only', 'main'), 'workspace/good.md');
   // Nothing of it is among the objects that a later push would send.
-  const objects = spawnSync('git', ['-C', layout.repo, 'cat-file', '--batch-all-objects', '--batch'], { encoding: 'latin1' }).stdout;
+  const objects = spawnSync('git', ['-C', layout.repo, 'cat-file', '--batch-all-objects', '--batch'], {
+    encoding: 'latin1',
+  }).stdout;
   assert.match(objects, /good/);
   assert.not.match(objects, /deep|canary|b3BlbnNz/);
   write('notes/deep.md', 'an example: sk-proj-0123456789abcdefgh0 openclaw:allow-secret\n');
