@@ -758,14 +758,14 @@ COMMENT ON COLUMN public.ops_backups.faults IS 'What is missing from a partial a
 
 COMMENT ON COLUMN public.ops_backups.detail IS 'Versions, row counts by table, what was left out, times of the stages.';
 
-CREATE FUNCTION public.begin_backup(suffix text, host text) RETURNS public.ops_backups
+CREATE FUNCTION public.begin_backup(suffix text, host text, trace uuid DEFAULT NULL::uuid) RETURNS public.ops_backups
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
 declare at timestamptz := clock_now(); made ops_backups;
 begin
   loop
-    insert into ops_backups (name, host) values ('openclaw_backup_' || to_char(at at time zone 'UTC', 'YYYYMMDD_HH24MISS') || suffix, begin_backup.host)
+    insert into ops_backups (name, host, trace_id) values ('openclaw_backup_' || to_char(at at time zone 'UTC', 'YYYYMMDD_HH24MISS') || suffix, begin_backup.host, coalesce(trace, current_trace()))
       on conflict (name) do nothing returning * into made;
     exit when found;
     at := at + interval '1 second';
@@ -774,7 +774,7 @@ begin
   return made;
 end $$;
 
-COMMENT ON FUNCTION public.begin_backup(suffix text, host text) IS 'A new backup with the next free name; suffix is .tar.gz or .tar.zst.age.';
+COMMENT ON FUNCTION public.begin_backup(suffix text, host text, trace uuid) IS 'A new backup with the next free name; suffix is .tar.gz or .tar.zst.age.';
 
 CREATE FUNCTION public.begin_suspect(job bigint, pool text) RETURNS void
     LANGUAGE sql
@@ -6052,7 +6052,7 @@ REVOKE ALL ON FUNCTION public.ask_for_step(mission bigint, of_epoch integer, ste
 
 GRANT SELECT ON TABLE public.ops_backups TO openclaw_tui;
 
-REVOKE ALL ON FUNCTION public.begin_backup(suffix text, host text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.begin_backup(suffix text, host text, trace uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.begin_suspect(job bigint, pool text) FROM PUBLIC;
 
