@@ -100,4 +100,10 @@ export const TROUBLE: Section = {
        group by task, error_class, regexp_replace(coalesce(left(last_error, 200), ''), '[0-9]+', '#', 'g') order by max(finished_at) desc limit 50`)})`,
 };
 
+export const CONTROLS: Section = {
+  name: 'controls',
+  needs: ['ops_controls'],
+  sql: listOf('select scope, target, hard, actor, reason, since from ops_controls order by since limit 50'),
+};
+
 export const ALWAYS: readonly Section[] = [WORK, WORKERS];

@@ -2,11 +2,23 @@ import { rowsOfSection, sectionOf, type Trouble, type Work, type WorkerRow } fro
 import type { Place } from '../session/ui.ts';
 import { clock, plural, since } from '../view/format.ts';
 import { type Line, line } from '../view/frame.ts';
+import type { AgentRow } from './agents.ts';
+import type { Breaker } from './breakers.ts';
+import type { Check } from './health.ts';
+import type { Question } from './questions.ts';
 import type { PageInput } from './types.ts';
 
 export interface Need {
   readonly line: Line;
   readonly open?: Place;
+}
+
+interface Control {
+  scope: string;
+  target: string;
+  actor: string;
+  reason: string | null;
+  since: string;
 }
 
 /** What a person should look at, worst first. Empty when all is well. */
@@ -24,6 +36,32 @@ export function needs({ state, now, glyphs }: PageInput): Need[] {
       ),
       ...(open ? { open } : {}),
     });
+  for (const control of rowsOfSection<Control>(state, 'controls')) {
+    const of = control.scope === 'all' ? 'everything' : `${control.scope} ${control.target}`;
+    add(
+      'warn',
+      'paused',
+      `${of} is paused by ${control.actor} since ${clock(control.since, now)}${control.reason ? `: ${control.reason}` : ''}; U resumes all`,
+    );
+  }
+  for (const question of rowsOfSection<Question>(state, 'questions').filter((one) => one.state === 'open'))
+    add(
+      'ask',
+      `a${question.id}`,
+      `${question.question}${question.mission_id === null ? '' : ` (m${question.mission_id})`}: 7 answers`,
+      { page: 'questions' },
+    );
+  for (const agent of rowsOfSection<AgentRow>(state, 'agents').filter(({ status }) => status === 'down'))
+    add('bad', agent.name, `the agent is down since ${clock(agent.beat, now)}`, { page: 'agents' });
+  for (const check of rowsOfSection<Check>(state, 'health').filter((one) => one.state === 'firing'))
+    add('bad', 'health', `${check.check_id}: ${check.summary}`, { page: 'health' });
+  for (const breaker of rowsOfSection<Breaker>(state, 'breakers').filter((one) => one.state !== 'closed'))
+    add(
+      'warn',
+      'breaker',
+      `${breaker.name} is open${breaker.open_until ? ` until ${clock(breaker.open_until, now)}` : ''}: ${breaker.last_error ?? breaker.reason ?? ''}`,
+      { page: 'breakers' },
+    );
   if (work && workers.length === 0)
     add('bad', 'workers', 'none runs: nothing is worked on; openclaw up starts them', { page: 'workers' });
   for (const worker of workers.filter((one) => one.silent_since))

@@ -7,15 +7,19 @@ import {
   type Work,
   type WorkerRow,
 } from '../feed/rows.ts';
-import { DAY, EVENTS, MISSIONS, RATE, TROUBLE } from '../feed/sections.ts';
+import { CONTROLS, DAY, EVENTS, MISSIONS, RATE, TROUBLE } from '../feed/sections.ts';
 import { bytes, count, plural, since } from '../view/format.ts';
 import { type Line, line, type Rect, type Span } from '../view/frame.ts';
 import { columnsOf, rowsOf } from '../view/layout.ts';
+import { AGENTS } from './agents.ts';
+import { BREAKERS } from './breakers.ts';
 import { chartPanel } from './chartPanel.ts';
 import { eventLine } from './events.ts';
+import { HEALTH } from './health.ts';
 import { type ListItem, listPanel } from './list.ts';
 import { MISSION_ACTS, missionItem } from './missions.ts';
 import { needs } from './needs.ts';
+import { QUESTIONS } from './questions.ts';
 import type { Page, PageInput } from './types.ts';
 
 const OPEN = new Set(['approved', 'running', 'waiting']);
@@ -87,8 +91,25 @@ export const overview: Page = {
   short: 'home',
   key: '1',
   about: 'what needs you, what moves, how it goes',
-  sections: [MISSIONS, TROUBLE, DAY, RATE, EVENTS],
-  acts: MISSION_ACTS,
+  sections: [MISSIONS, TROUBLE, DAY, RATE, EVENTS, CONTROLS, QUESTIONS, AGENTS, HEALTH, BREAKERS],
+  acts: [
+    ...MISSION_ACTS,
+    {
+      key: 'P',
+      label: 'pause all',
+      help: 'nothing starts any more, anywhere, until it is resumed',
+      action: 'pause',
+      ask: { question: 'Why? (enter alone: no reason)', option: 'reason', optional: true },
+      on: () => ({ args: ['all'], target: 'all' }),
+    },
+    {
+      key: 'U',
+      label: 'resume all',
+      help: 'end the pause of everything',
+      action: 'resume',
+      on: () => ({ args: ['all'], target: 'all' }),
+    },
+  ],
   view: (input) => {
     const { area, now, glyphs, ui } = input;
     const wide = area.width >= 100;

@@ -164,8 +164,9 @@ function tabs({ place, page, glyphs, columns, state }: ShellInput): Line {
 const tabsWidth = (words: readonly string[]): number =>
   words.reduce((sum, word) => sum + 3 + (word === '' ? 0 : word.length + 1), 0);
 
-/** Whether a part's tables are there; a part that is not installed has no tab. */
-export const isThere = (page: Page, state: State): boolean => !page.sections.some(({ name }) => state.absent.has(name));
+/** Whether the tables of its first section are there; a part that is not installed has no tab. */
+export const isThere = (page: Page, state: State): boolean =>
+  page.sections[0] === undefined || !state.absent.has(page.sections[0].name);
 
 function linkBanners({ state, now, glyphs }: ShellInput): Line[] {
   const found: Line[] = [];
