@@ -90,5 +90,7 @@ select id, kind, title, state, plan, input, epoch, signal_seq, agent, untrusted,
 export const LOAD_STEPS = `
 select s.id, s.name, s.position, s.task, s.payload, s.needs, s.state, s.attempt, s.max_attempts, s.timeout_ms, s.effect, s.idempotency_key, s.epoch, s.output,
        s.error_class, s.error, s.untrusted, coalesce(extract(epoch from s.wake_at - clock_now()) * 1000, 0)::float8 as wait_ms, s.approval,
-       case when s.approval_id is not null then (select to_jsonb(a) from ops_approvals a where a.id = s.approval_id) end as asked
+       case when s.approval_id is not null then (select to_jsonb(a) from ops_approvals a where a.id = s.approval_id) end as asked, s.version,
+       s.state = 'running' and s.version is not null
+         and exists (select from ops_mission_steps c where c.parent_step_id = s.id and c.epoch = s.epoch and c.finished_at is not null) as progressed
 from ops_mission_steps s where s.mission_id = $1 and s.parent_step_id is null order by s.position`;

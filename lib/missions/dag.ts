@@ -13,9 +13,17 @@ export function readySteps(steps: readonly StepRow[]): StepRow[] {
   );
 }
 
-/** Those of them that wait for no person's word. */
+/** Those of them that wait for no person's word, and durable functions that stand still: they start again when it is time. */
 export function startableSteps(steps: readonly StepRow[]): StepRow[] {
-  return readySteps(steps).filter((step) => !step.approval || step.attempt > 0 || step.asked?.answer === 'approve');
+  return [
+    ...readySteps(steps).filter((step) => !step.approval || step.attempt > 0 || step.asked?.answer === 'approve'),
+    ...steps.filter(isSuspended),
+  ];
+}
+
+/** A durable function that stands still; a step that waits for a person has its question open. */
+export function isSuspended(step: StepRow): boolean {
+  return step.state === 'waiting' && step.asked?.state !== 'open';
 }
 
 /** The queued steps that a failed need strands, directly or through others. */

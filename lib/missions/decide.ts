@@ -1,3 +1,4 @@
+import type { LoadedTask } from '../tasks/types.ts';
 import { strandedSteps } from './dag.ts';
 import { allowedSteps, emptyEnd, type SegmentState } from './state.ts';
 import type { Asked, Checkpoint, StepEnd, StepRow } from './types.ts';
@@ -12,14 +13,20 @@ const DEATHS_BEYOND_ATTEMPTS = 2;
  * What a dead worker had begun: `running` at the time of the claim. A repeatable effect runs again; of the others nobody
  * knows whether it happened, and only a person can say.
  */
-export function recoverSteps(state: SegmentState, isIdempotent: (task: string) => boolean): StepEnd[] {
+export function recoverSteps(
+  state: SegmentState,
+  taskOf: (task: string) => Pick<LoadedTask, 'idempotent' | 'durable'> | undefined,
+): StepEnd[] {
   const ends: StepEnd[] = [];
   for (const step of state.steps.filter((candidate) => candidate.state === 'running')) {
+    const task = taskOf(step.task);
+    // Of a durable function the steps count for themselves; one that came to a further step does not kill its worker by itself.
+    if (task?.durable && step.progressed) step.attempt -= 1;
     if (step.attempt >= step.max_attempts + DEATHS_BEYOND_ATTEMPTS) {
       const end = emptyEnd(step, 'failed', 'poison', `its worker died while it ran, after ${step.attempt} starts`);
       ends.push(end);
       Object.assign(step, { state: 'failed', error_class: end.error_class, error: end.error });
-    } else if (step.effect !== 'outside' || isIdempotent(step.task)) {
+    } else if (step.effect !== 'outside' || task?.idempotent || task?.durable) {
       step.state = 'queued';
     } else {
       step.state = 'unknown';
@@ -139,7 +146,9 @@ function collectFinished(state: SegmentState, checkpoint: Checkpoint): void {
         error_class: requeue.error_class,
         error: requeue.error,
       });
-      state.notBefore.set(step.id, performance.now() + (requeue.delay_ms ?? Number.POSITIVE_INFINITY));
+      const missed = requeue.looked_at !== undefined && requeue.looked_at < state.seen;
+      const delayMs = missed ? 0 : (requeue.delay_ms ?? Number.POSITIVE_INFINITY);
+      state.notBefore.set(step.id, performance.now() + delayMs);
     }
   }
 }

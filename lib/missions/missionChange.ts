@@ -1,6 +1,6 @@
 import type { Queryable } from '../db/index.ts';
 import { messageOf } from '../errors/index.ts';
-import { leafSteps, startableSteps, TERMINAL } from './dag.ts';
+import { isSuspended, leafSteps, startableSteps, TERMINAL } from './dag.ts';
 import { allowedSteps, type SegmentState, soonestStartMs } from './state.ts';
 import type { MissionChange } from './types.ts';
 
@@ -28,18 +28,16 @@ export async function missionChange(state: SegmentState, db: Pick<Queryable, 'qu
   if (allowedSteps(state).length < startableSteps(steps).length)
     return parked(state, 'paused', Math.min(soonest, PAUSED_LOOK_MS));
   const asked = steps.some((step) => step.state === 'waiting' && step.asked?.state === 'open');
-  const reason = unknown
-    ? 'step_unknown'
-    : asked
-      ? 'approval'
-      : soonest < Number.POSITIVE_INFINITY
-        ? 'backoff'
-        : 'needs';
+  const waits = steps.find((step) => isSuspended(step) && step.waitsFor)?.waitsFor;
+  const otherwise = soonest < Number.POSITIVE_INFINITY ? 'backoff' : 'needs';
+  const reason = unknown ? 'step_unknown' : asked ? 'approval' : (waits ?? otherwise);
   return parked(state, reason, soonest < Number.POSITIVE_INFINITY ? soonest : null);
 }
 
 /** With the plan's `output`, evaluated by Postgres as every path is; else the outputs of the steps that no other needs. */
 async function succeeded({ mission, steps }: SegmentState, db: Pick<Queryable, 'query'>): Promise<MissionChange> {
+  if (mission.plan.function !== undefined) return ended('succeeded', JSON.stringify(steps[0]!.output), null, null);
+  if (mission.plan.function !== undefined) return ended('succeeded', JSON.stringify(steps[0]!.output), null, null);
   if (mission.plan.output === undefined) {
     return ended(
       'succeeded',

@@ -1,17 +1,13 @@
 import { OpenClawError } from '../errors/index.ts';
-import { scrubJson, toJson } from '../log/index.ts';
-import { backoffMs } from '../queue/backoff.ts';
+import { delayAfter } from '../queue/backoff.ts';
 import { errorClassOf, rowMessage } from '../queue/errorClass.ts';
 import { JobAborted } from '../queue/runJob.ts';
 import { createContext } from '../tasks/context.ts';
-import { PermanentError } from '../tasks/define.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
 import type { LoadedTask } from '../tasks/types.ts';
+import { isPermanent, outputText, settleAfterAbort } from './attempt.ts';
+import { type DurableRun, type Recorder, runFunction } from './durable/index.ts';
 import type { MissionRow, StepEnd, StepRequeue, StepRow } from './types.ts';
-
-const OUTPUT_LIMIT_BYTES = 1_048_576;
-/** A step that ignores its signal is given up after this long. */
-const ABORT_GRACE_MS = 4_000;
 
 export type StepFinish = { step: StepRow; end: StepEnd } | { step: StepRow; requeue: StepRequeue };
 
@@ -25,6 +21,14 @@ export interface StepRun {
   /** Ends this step alone: its timeout, and a hard pause of its task. */
   own: AbortController;
   random?: () => number;
+  recorder: Recorder;
+  /** Ids of signals that functions of this mission have taken in this segment. */
+  taken: Set<string>;
+  onNews: (signalSeq: number, cancelRequested: boolean) => void;
+  /** The mission's signal_seq as the segment knows it. */
+  seen: () => number;
+  /** A durable function runs: what comes for the mission is to be told it. */
+  onDurable: (run: DurableRun) => void;
 }
 
 /** Runs one attempt of a step to its finish; never throws. */
@@ -34,10 +38,13 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
   const untrusted = readsUntrusted(run);
   let inputBytes: number | null = null;
   const task = runtime.registry.tasks.get(step.task);
-  const timer = setTimeout(
-    () => run.own.abort(new JobAborted('timeout', `timed out after ${step.timeout_ms} ms`)),
-    step.timeout_ms,
-  );
+  // Of a durable function each step has one of its own, and it may take days.
+  const timer = task?.durable
+    ? undefined
+    : setTimeout(
+        () => run.own.abort(new JobAborted('timeout', `timed out after ${step.timeout_ms} ms`)),
+        step.timeout_ms,
+      );
   const signal = AbortSignal.any([run.signal, run.own.signal]);
   try {
     if (!task)
@@ -62,7 +69,17 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
       },
       signal,
     );
-    const output = outputText(await settleAfterAbort(task.run(task.parse(payload) as never, context), signal));
+    let isUntrusted = untrusted || task.untrusted;
+    let value: unknown;
+    if (task.durable) {
+      const result = await runFunction(run, task, payload, context, signal);
+      if ('waits' in result) return { step, requeue: result.waits };
+      value = result.value;
+      isUntrusted ||= result.untrusted;
+    } else {
+      value = await settleAfterAbort(task.run(task.parse(payload) as never, context), signal);
+    }
+    const output = outputText(value);
     return {
       step,
       end: {
@@ -71,7 +88,7 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
         output,
         error_class: null,
         error: null,
-        untrusted: untrusted || task.untrusted,
+        untrusted: isUntrusted,
         duration_ms: performance.now() - started,
         input_bytes: inputBytes,
       },
@@ -96,7 +113,7 @@ function finishOfError(
 ): StepFinish {
   const aborted = signal.reason instanceof JobAborted ? signal.reason : undefined;
   // Whether an effect outside that was cut off has happened is unknown; a worker that stops lets it end in time instead.
-  if (aborted?.why === 'paused' && step.effect === 'outside' && !task?.idempotent)
+  if (aborted?.why === 'paused' && step.effect === 'outside' && !task?.idempotent && !task?.durable)
     return {
       step,
       end: {
@@ -130,7 +147,7 @@ function finishOfError(
       end: { step: step.id, state: 'cancelled', output: null, error_class: 'cancelled', error: message, ...measured },
     };
   const errorClass = aborted ? 'timeout' : errorClassOf(cause);
-  const permanent = isPermanent(cause, task);
+  const permanent = isPermanent(cause, task?.retryable);
   if (permanent || step.attempt >= step.max_attempts) {
     return {
       step,
@@ -144,23 +161,11 @@ function finishOfError(
       step: step.id,
       state: 'queued',
       attempt: step.attempt,
-      delay_ms: backoffMs(backoff, step.attempt, random),
+      delay_ms: delayAfter(cause, backoff, step.attempt, random),
       error_class: errorClass,
       error: message,
     },
   };
-}
-
-/**
- * OC009: a path finds nothing; class 22: it cannot be evaluated on these outputs; 57014: it takes too long. What the earlier
- * steps gave does not change any more.
- */
-const PERMANENT_CODES = /^(E_NOT_JSON|E_OUTPUT_TOO_LARGE|OC009|57014|22\w{3})$/;
-
-function isPermanent(cause: unknown, task: LoadedTask | undefined): boolean {
-  if (cause instanceof PermanentError) return true;
-  const code = (cause as { code?: unknown } | null)?.code;
-  return (typeof code === 'string' && PERMANENT_CODES.test(code)) || (task !== undefined && !task.retryable(cause));
 }
 
 async function resolvePayload({ runtime, step }: StepRun): Promise<unknown> {
@@ -184,36 +189,4 @@ function pathsIn(value: unknown): string[] {
   if (value === null || typeof value !== 'object') return [];
   if ('$path' in value && typeof value.$path === 'string') return [value.$path];
   return Object.values(value).flatMap(pathsIn);
-}
-
-function outputText(output: unknown): string {
-  const text = toJson(scrubJson(output ?? null));
-  const bytes = Buffer.byteLength(text);
-  if (bytes > OUTPUT_LIMIT_BYTES) {
-    throw new OpenClawError(
-      'E_OUTPUT_TOO_LARGE',
-      `the output has ${bytes} bytes, at most ${OUTPUT_LIMIT_BYTES} are kept`,
-      { remedy: 'write large data into a file or a table and return its name' },
-    );
-  }
-  return text;
-}
-
-async function settleAfterAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let grace: NodeJS.Timeout | undefined;
-  const givenUp = new Promise<never>((_resolve, reject) => {
-    const onAbort = () => {
-      grace = setTimeout(() => reject(signal.reason), ABORT_GRACE_MS);
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, givenUp]);
-  } finally {
-    clearTimeout(grace);
-    work.catch(() => {
-      // Given up: the abort's reason is what was recorded.
-    });
-  }
 }

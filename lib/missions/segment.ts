@@ -4,7 +4,9 @@ import { JobAborted } from '../queue/runJob.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
 import type { TaskContext } from '../tasks/types.ts';
 import { CLAIM, LOAD_STEPS } from './checkpointStatement.ts';
+import { isSuspended } from './dag.ts';
 import { goByAnswers, hasWork, nextCheckpoint, PARALLEL_STEPS, recoverSteps } from './decide.ts';
+import type { DurableRun, Recorder } from './durable/index.ts';
 import { missionChange } from './missionChange.ts';
 import { askAbout, stepsToAsk } from './questions.ts';
 import { runStep, type StepFinish } from './runStep.ts';
@@ -25,6 +27,7 @@ interface Segment {
 export interface SegmentOptions {
   runtime: TaskRuntime;
   writer: CheckpointWriter;
+  recorder: Recorder;
   missionId: string;
   context: TaskContext;
   /** The pool that holds the job; a claim proves it. */
@@ -76,11 +79,13 @@ async function loadSteps(db: Queryable, missionId: string): Promise<StepRow[]> {
   return rows;
 }
 
-function createSegment({ runtime, writer, context, random }: SegmentOptions, state: SegmentState): Segment {
+function createSegment({ runtime, writer, recorder, context, random }: SegmentOptions, state: SegmentState): Segment {
   const { mission, steps, inFlight, finished } = state;
   const abort = new AbortController();
   const signal = AbortSignal.any([context.signal, abort.signal]);
   const news = createNews();
+  const taken = new Set<string>();
+  const functions = new Map<string, DurableRun>();
   context.signal.addEventListener('abort', news.tell, { once: true });
 
   const cancel = () => {
@@ -115,13 +120,16 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
     );
   };
 
-  /** Answers that came since this segment looked. */
-  const readAnswers = async () => {
+  /** What came since this segment looked: answers, and for durable functions also signals and ends. */
+  const readNews = async () => {
     state.poked = false;
+    await Promise.all([...functions.values()].map((run) => run.look()));
     const now = await loadSteps(runtime.db, mission.id);
     for (const { id, asked } of now) {
       const step = steps.find((own) => own.id === id);
-      if (step && (step.state === 'waiting' || step.state === 'unknown')) step.asked = asked;
+      if (!step || !(step.state === 'waiting' || step.state === 'unknown')) continue;
+      step.asked = asked;
+      if (isSuspended(step)) state.notBefore.set(step.id, performance.now());
     }
   };
 
@@ -129,8 +137,24 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
     inFlight.add(step.id);
     const own = new AbortController();
     running.set(step, own);
-    const run = { runtime, mission, step, steps, jobId: context.job.id, signal, own, ...(random && { random }) };
-    void runStep(run)
+    const onNews = (signalSeq: number, cancelRequested: boolean) => {
+      if (cancelRequested && !state.cancelRequested) cancel();
+      poke(signalSeq);
+    };
+    const onDurable = (run: DurableRun) => void functions.set(step.id, run);
+    const shared = {
+      runtime,
+      recorder,
+      taken,
+      onNews,
+      onDurable,
+      seen: () => state.seen,
+      jobId: context.job.id,
+      signal,
+      own,
+      ...(random && { random }),
+    };
+    void runStep({ ...shared, mission, step, steps })
       .catch((error: unknown): StepFinish => {
         context.log.error({ step: step.name, err: error }, 'a step ended in a way that is not provided for');
         return { step, end: emptyEnd(step, 'failed', 'E_UNREADABLE', 'the error of the step could not be read') };
@@ -138,6 +162,7 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
       .then((finish) => {
         inFlight.delete(step.id);
         running.delete(step);
+        functions.delete(step.id);
         finished.push(finish);
         news.tell();
       });
@@ -145,6 +170,7 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
 
   /** Nothing follows from a checkpoint before it is committed. @returns whether the mission goes on here. */
   const commit = async (checkpoint: Checkpoint, begun: StepRow[]): Promise<boolean> => {
+    await closeSteps(runtime, checkpoint, steps);
     const result = await writer.submit(checkpoint);
     if (!result.accepted) throw fenced();
     if (!result.open) return false;
@@ -158,12 +184,12 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
   };
 
   const run = async (): Promise<SegmentResult> => {
-    let ends = recoverSteps(state, (task) => runtime.registry.tasks.get(task)?.idempotent ?? false);
+    let ends = recoverSteps(state, (task) => runtime.registry.tasks.get(task));
     for (;;) {
       const stopping = context.signal.aborted;
       // With the database away the commit before a start does not come through either.
       await runtime.controls?.confirm()?.catch((error: unknown) => context.log.debug({ err: error }, 'not confirmed'));
-      if (state.poked) await readAnswers();
+      if (state.poked) await readNews();
       ends.push(...goByAnswers(state));
       const { checkpoint, begun } = nextCheckpoint(state, ends, stopping);
       ends = [];
@@ -195,6 +221,17 @@ function createSegment({ runtime, writer, context, random }: SegmentOptions, sta
   };
 
   return { run: runToEnd, cancel, poke, controlsChanged };
+}
+
+/** What a durable function that ends has left open ends with it. */
+async function closeSteps(
+  { db, registry }: TaskRuntime,
+  { ends, mission, epoch }: Checkpoint,
+  steps: readonly StepRow[],
+) {
+  const durable = (id: string) => registry.tasks.get(steps.find((step) => step.id === id)?.task ?? '')?.durable;
+  const parents = ends.filter((end) => durable(end.step)).map((end) => end.step);
+  if (parents.length > 0) await db.query('select close_function_steps($1, $2, $3)', [mission, epoch, parents]);
 }
 
 /** A flag that something has happened and the wait for it: what is told before the wait begins is not lost. */

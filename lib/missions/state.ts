@@ -9,7 +9,7 @@ export interface SegmentState {
   readonly steps: StepRow[];
   /** None in a stock worker. */
   readonly controls: ControlState | undefined;
-  /** By step id: not before this time of performance.now(). */
+  /** By step id: not before this time of performance.now(). A function that stands still looks once at each claim. */
   readonly notBefore: Map<string, number>;
   /** Ids of steps whose answer has been gone by. */
   readonly answered: Set<string>;
@@ -30,7 +30,7 @@ export function openState(mission: MissionRow, steps: StepRow[], controls?: Cont
     mission,
     steps,
     controls,
-    notBefore: new Map(steps.map((step) => [step.id, now + step.wait_ms])),
+    notBefore: new Map(steps.map((step) => [step.id, step.state === 'waiting' ? now : now + step.wait_ms])),
     answered: new Set(),
     inFlight: new Set(),
     finished: [],

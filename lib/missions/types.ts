@@ -6,7 +6,7 @@ export interface MissionRow {
   kind: string;
   title: string;
   state: string;
-  plan: { output?: unknown };
+  plan: { output?: unknown; function?: string };
   input: Record<string, unknown>;
   epoch: number;
   signal_seq: number;
@@ -42,6 +42,12 @@ export interface StepRow {
   approval: PlannedQuestion | null;
   /** The question that it waits for, or whose answer it goes by. */
   asked: Asked | null;
+  /** The content hash of its durable function as it last ran. */
+  version: string | null;
+  /** Of a durable function that was running when its worker died: it had come to a further step since it was started. */
+  progressed: boolean;
+  /** Why its durable function stands still. */
+  waitsFor?: string;
 }
 
 export interface PlannedQuestion {
@@ -87,6 +93,8 @@ export interface StepRequeue {
   attempt: number;
   /** Null: it is woken, not due. */
   delay_ms: number | null;
+  /** Of a durable function: the signal_seq that it has looked at; above it, there is something to look at. */
+  looked_at?: number;
   error_class: string | null;
   error: string | null;
 }

@@ -1,3 +1,4 @@
+import { RetryAfter } from '../tasks/define.ts';
 import type { Backoff } from '../tasks/types.ts';
 
 /**
@@ -7,4 +8,9 @@ import type { Backoff } from '../tasks/types.ts';
 export function backoffMs(backoff: Backoff, attempt: number, random: () => number = Math.random): number {
   const full = Math.min(backoff.initialMs * backoff.factor ** (Math.max(1, attempt) - 1), backoff.maxMs);
   return Math.round(full * (0.5 + random() / 2));
+}
+
+/** ms to wait after this error: what it says itself (RetryAfter), else the task's backoff. */
+export function delayAfter(error: unknown, backoff: Backoff, attempt: number, random?: () => number): number {
+  return error instanceof RetryAfter ? error.delayMs() : backoffMs(backoff, attempt, random);
 }

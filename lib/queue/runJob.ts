@@ -53,7 +53,8 @@ export function jobRunner(task: LoadedTask, options: JobRunnerOptions): Task {
       limitSoon(run);
       const parsed = task.parse(payload);
       const context = createContext(options.runtime, facts, () => run.signal);
-      const result = await run.untilAborted(task.run(parsed as never, context));
+      const work = task.durable ? submitMission(options.runtime, job.id) : task.run(parsed as never, context);
+      const result = await run.untilAborted(work);
       ending = { kind: 'done', startedAt, finishedAt: Date.now(), result: resultText(result) };
     } catch (error) {
       ending = endingOf(error, task, job, run, options.random);
@@ -150,6 +151,13 @@ function endingOf(
     };
   }
   return { kind: 'retry', startedAt, message, delayMs: backoffMs(task.backoff, job.attempts, random) };
+}
+
+/** A durable function is a mission's: the job submits it, once however often the job runs. */
+async function submitMission({ db }: TaskRuntime, job: string): Promise<{ mission: string | null }> {
+  const { rows } = await db.query<{ mission: string | null }>('select submit_job_mission($1) as mission', [job]);
+  const { mission } = rows[0]!;
+  return { mission: mission && `m${mission}` };
 }
 
 function resultText(result: unknown): string | null {

@@ -1,6 +1,7 @@
 import type { JobHelpers, Task } from 'graphile-worker';
 import { z } from 'zod';
 import { EXIT, OpenClawError } from '../errors/index.ts';
+import type { DurableContext } from './durable.ts';
 import { type Duration, durationMs } from './duration.ts';
 import { TAKES } from './predicate.ts';
 import { EFFECTS, type Effect, POOLS, type PoolName, type TaskContext, type TaskDefinition } from './types.ts';
@@ -10,6 +11,25 @@ export class PermanentError extends OpenClawError {
   constructor(code: string, message: string, details: ConstructorParameters<typeof OpenClawError>[2] = {}) {
     super(code, message, details);
     this.name = 'PermanentError';
+  }
+}
+
+const RETRY_AFTER_LIMIT_MS = 31 * 86_400_000;
+
+/** An error that says itself when to try again, as a service does with Retry-After. The attempt counts. */
+export class RetryAfter extends OpenClawError {
+  readonly #at: number;
+
+  /** @param when a length of time from now, or a time. */
+  constructor(when: Duration | Date, message: string, details: ConstructorParameters<typeof OpenClawError>[2] = {}) {
+    super('E_RETRY_AFTER', message, details);
+    this.name = 'RetryAfter';
+    this.#at = when instanceof Date ? when.getTime() : Date.now() + durationMs(when);
+  }
+
+  /** ms from now, at most 31 days; what is no time is now. */
+  delayMs(): number {
+    return Math.min(Math.max(0, Math.round(this.#at - Date.now())) || 0, RETRY_AFTER_LIMIT_MS);
   }
 }
 
@@ -30,6 +50,8 @@ export interface TaskOptions<Schema extends z.ZodType> {
   untrusted?: boolean;
   /** False for an error that a retry cannot mend. */
   retryable?: (error: unknown) => boolean;
+  /** A function with steps, sleeps and waits, which runs as a mission of its own; timeout and backoff are then of each step. */
+  durable?: boolean;
 }
 
 export const DEFINITION: unique symbol = Symbol.for('openclaw.task');
@@ -51,8 +73,16 @@ const DEFAULTS = { pool: 'missions', retries: 3, timeout: '5 m' } as const;
  * @throws E_TASK_DEFINITION when an option is out of range.
  */
 export function defineTask<Schema extends z.ZodType>(
+  options: TaskOptions<Schema> & { durable: true },
+  run: (payload: z.output<Schema>, context: DurableContext) => Promise<unknown>,
+): DefinedTask<z.input<Schema>>;
+export function defineTask<Schema extends z.ZodType>(
   options: TaskOptions<Schema>,
   run: (payload: z.output<Schema>, context: TaskContext) => Promise<unknown>,
+): DefinedTask<z.input<Schema>>;
+export function defineTask<Schema extends z.ZodType>(
+  options: TaskOptions<Schema>,
+  run: (payload: z.output<Schema>, context: never) => Promise<unknown>,
 ): DefinedTask<z.input<Schema>> {
   const retries = options.retries ?? DEFAULTS.retries;
   const { initial = '1 s', factor = 2, max = '5 m' } = options.backoff ?? {};
@@ -84,7 +114,8 @@ export function defineTask<Schema extends z.ZodType>(
     payloadSchema: schemaOf(options.title, options.payload),
     parse: (payload) => parsePayload(options.payload, payload),
     retryable: options.retryable ?? (() => true),
-    run,
+    durable: options.durable ?? false,
+    run: run as unknown as TaskDefinition['run'],
   };
   // A stock worker calls the function itself; ours reads the definition. The import is lazy: a stock worker's start
   // stays lean, and lib/tasks does not depend on what runs it.

@@ -27,6 +27,7 @@ export function executableTask(file: string, title: string): TaskDefinition {
     payloadSchema: { type: 'object', additionalProperties: {} },
     parse: (payload) => parsePayload(schema, payload),
     retryable: () => true,
+    durable: false,
     run: (payload: Record<string, unknown>, context: TaskContext) => runProgram(file, payload, context),
   };
 }

@@ -137,6 +137,7 @@ function plainTask(task: Task, identifier: string): TaskDefinition {
     payloadSchema: { type: 'object', additionalProperties: {} },
     parse: (payload) => parsePayload(schema, payload),
     retryable: () => true,
+    durable: false,
     run: async (payload: unknown, context) => {
       const { helpersOf } = await import('./stock.ts');
       return task(payload, helpersOf(context));

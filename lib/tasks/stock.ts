@@ -32,7 +32,10 @@ export async function runWithHelpers(definition: TaskDefinition, payload: unknow
     },
     AbortSignal.any(signals),
   );
-  await definition.run(definition.parse(payload) as never, context);
+  const parsed = definition.parse(payload);
+  // A durable function is a mission's, which the workers of ours run.
+  if (definition.durable) await context.query('select submit_job_mission($1)', [job.id]);
+  else await definition.run(parsed as never, context);
 }
 
 /** A stock function's second argument, made of our context. */

@@ -82,6 +82,8 @@ export interface TaskDefinition {
   /** @throws PermanentError naming every fault. */
   readonly parse: (payload: unknown) => unknown;
   readonly retryable: (error: unknown) => boolean;
+  /** Its function is run by a mission: a job of it submits one. */
+  readonly durable: boolean;
   readonly run: (payload: never, context: TaskContext) => Promise<unknown>;
 }
 

@@ -5,6 +5,7 @@ import { readCrontabs } from '../cron/index.ts';
 import { createPool, type Pool, type PoolClient, transaction } from '../db/index.ts';
 import type { OpenClawError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
+import { createRecorder } from '../missions/durable/index.ts';
 import { useWriter } from '../missions/runtime.ts';
 import { activeSegments } from '../missions/segment.ts';
 import { createWriter } from '../missions/writer.ts';
@@ -117,7 +118,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     registry,
     controls: leases.controls,
   };
-  useWriter(runtime, createWriter(writerPool, log));
+  useWriter(runtime, createWriter(writerPool, log), createRecorder(writerPool, log));
 
   await recover(leasePool, own, log);
   // What is paused is known before anything can start.

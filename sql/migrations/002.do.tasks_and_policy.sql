@@ -7,6 +7,7 @@ create table ops_tasks (
   effect text not null check (effect in ('read', 'write', 'outside')),
   idempotent boolean not null default false,
   untrusted boolean not null default false,
+  durable boolean not null default false,
   max_attempts smallint not null check (max_attempts between 1 and 100),
   timeout_ms integer not null check (timeout_ms > 0),
   backoff jsonb not null,
@@ -24,6 +25,7 @@ comment on column ops_tasks.identifier is 'The file''s name below the tasks fold
 comment on column ops_tasks.effect is 'What a run changes: read (nothing), write (this system), outside (the world: at least once, needs approval when asked for by a machine).';
 comment on column ops_tasks.idempotent is 'True when running it twice is the same as once, although its effect is outside.';
 comment on column ops_tasks.untrusted is 'True when its output comes from outside (a fetched page, a model) and must not be believed.';
+comment on column ops_tasks.durable is 'True for a function with steps, sleeps and waits: a job of it submits a mission, which runs it.';
 comment on column ops_tasks.payload_schema is 'JSON Schema of the payload, for people and forms.';
 comment on column ops_tasks.payload_predicate is 'The top level of that schema as one jsonpath predicate: what does not match is refused at insert.';
 comment on column ops_tasks.payload_fields is 'Array of {key, required, types}: the same, to name the faulty field.';

@@ -19,6 +19,7 @@ create table ops_missions (
   state text not null default 'approved' check (state in ('approved', 'running', 'waiting', 'succeeded', 'failed', 'cancelled')),
   wait_reason text,
   paused boolean not null default false,
+  parent_step_id bigint,
   plan jsonb not null,
   input jsonb not null default '{}',
   output jsonb,
@@ -51,6 +52,9 @@ comment on column ops_missions.wake_at is 'When a parked mission gets a job agai
 create index ops_missions_wake on ops_missions (wake_at) where job_id is null and state = 'waiting';
 create index ops_missions_open on ops_missions (id) where state in ('approved', 'running', 'waiting');
 create index ops_missions_created on ops_missions (created_at);
+
+comment on column ops_missions.parent_step_id is 'The step of another mission that invoked this one and waits for its end.';
+create unique index ops_missions_parent_step on ops_missions (parent_step_id) where parent_step_id is not null;
 
 create table ops_mission_proposals (
   id bigint generated always as identity primary key,
@@ -107,6 +111,7 @@ create table ops_mission_steps (
   parent_step_id bigint references ops_mission_steps (id),
   approval jsonb,
   approval_id bigint,
+  version text,
   unique (mission_id, name),
   check ((finished_at is not null) = (state in ('succeeded', 'failed', 'skipped', 'cancelled', 'unknown')))
 );
@@ -119,6 +124,7 @@ comment on column ops_mission_steps.kind is 'task: of a plan. The others are mad
 comment on column ops_mission_steps.parent_step_id is 'The step whose durable function made this one; null for a step of the plan.';
 comment on column ops_mission_steps.approval is 'What the plan wants to be asked before it starts: {question, expires, on_expiry, who}.';
 comment on column ops_mission_steps.approval_id is 'The question that this step waits for, or whose answer it goes by.';
+comment on column ops_mission_steps.version is 'Of a step with a durable function: the hash of the file as the function last ran.';
 create index ops_mission_steps_parent on ops_mission_steps (parent_step_id) where parent_step_id is not null;
 
 create function check_mission_state() returns trigger
@@ -249,6 +255,14 @@ begin
     perform ensure_job(due);
     woken := woken + 1;
   end loop;
+  -- Invoked missions that have ended wake theirs.
+  if exists (select from mission_wakes) then
+    for due in with told as (delete from mission_wakes where id in (select id from mission_wakes order by id limit at_most for update skip locked) returning mission_id)
+               select distinct mission_id from told order by mission_id loop
+      perform nudge_mission(due);
+      woken := woken + 1;
+    end loop;
+  end if;
   return woken;
 end $$;
 
@@ -256,7 +270,7 @@ create function cancel_mission(mission bigint) returns text
 language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
-declare m ops_missions; steps_ended bigint[];
+declare m ops_missions; invoked bigint;
 begin
   select * into m from ops_missions where id = mission for no key update;
   if not found then
@@ -267,6 +281,11 @@ begin
   end if;
   perform raise_unless_mine(m.actor, 'mission m' || mission);
   update ops_missions set cancel_requested_by = coalesce(cancel_requested_by, current_actor()) where id = mission;
+  -- What it invoked ends with it; their ids are higher.
+  for invoked in select c.id from ops_mission_steps s join ops_missions c on c.parent_step_id = s.id
+                 where s.mission_id = mission and s.kind = 'invoke' and s.state = 'waiting' and c.finished_at is null order by c.id loop
+    perform cancel_mission(invoked);
+  end loop;
   if exists (select from ops_mission_steps where mission_id = mission and state = 'running') then
     -- Somebody runs a step of it now: its true outcome is recorded, nothing new starts, and the worker ends the mission.
     perform pg_notify('mission:control', mission::text);
@@ -277,7 +296,8 @@ begin
     update ops_mission_steps set state = 'cancelled', finished_at = clock_now(), error_class = 'cancelled', error = 'the mission was cancelled'
       where mission_id = mission and state in ('queued', 'waiting') returning id, task, attempt)
   insert into ops_outcomes (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
-    select mission, id, task, attempt, false, 'cancelled', 'cancelled', m.trace_id from ended;
+    select mission, id, task, attempt, false, 'cancelled', 'cancelled', m.trace_id from ended
+    on conflict (step_id, attempt) where step_id is not null do nothing;
   update ops_missions set state = 'cancelled', finished_at = clock_now(), job_id = null, wake_at = null, wait_reason = null,
       error_class = 'cancelled', error = format('cancelled by %s', current_actor()) where id = mission;
   insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)

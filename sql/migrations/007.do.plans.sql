@@ -105,7 +105,7 @@ language plpgsql stable
 set search_path = public, pg_catalog, pg_temp
 as $$
 declare step jsonb; step_name text; position integer := 0; seen text[] := '{}'; task ops_tasks; fault record; field jsonb; reference record; referenced text; names text[];
-  closure jsonb; needed text; plan_keys constant text[] := array['kind', 'title', 'description', 'input', 'steps', 'output'];
+  closure jsonb; needed text; plan_keys constant text[] := array['kind', 'title', 'description', 'input', 'steps', 'output', 'function'];
   step_keys constant text[] := array['name', 'task', 'payload', 'needs', 'retries', 'timeout', 'approval'];
 begin
   if plan is null or jsonb_typeof(plan) <> 'object' then
@@ -129,6 +129,10 @@ begin
   if plan ? 'output' then
     return query select 'output' || p.place, case when not p.well_formed then 'expected {"$path": "...", "default": ...}' else jsonpath_fault(p.path) end
       from payload_paths(plan -> 'output') p where not p.well_formed or jsonpath_fault(p.path) is not null;
+  end if;
+  if plan ? 'function' and (coalesce(jsonb_array_length(nullif(plan -> 'steps', 'null')), 0) <> 1 or plan -> 'steps' -> 0 -> 'task' is distinct from plan -> 'function'
+      or not exists (select from ops_tasks t where t.identifier = plan ->> 'function' and t.durable)) then
+    return query select 'function', 'is for missions of one durable function; submit it by its name'::text;
   end if;
   if coalesce(jsonb_typeof(plan -> 'steps'), '') <> 'array' or jsonb_array_length(plan -> 'steps') = 0 then
     return query select 'steps', 'expected an array with at least one step'::text;

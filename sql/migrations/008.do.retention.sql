@@ -46,6 +46,7 @@ begin
   select array_agg(id) into ids from (select id from ops_missions where finished_at < retention_limit('retention.missions') order by finished_at limit at_most) old;
   delete from ops_mission_proposals where mission_id = any (ids);
   delete from checkpoints where scope in (select format('m%s/%s', s.mission_id, s.name) from ops_mission_steps s where s.mission_id = any (ids));
+  delete from ops_signals where mission_id = any (ids);
   delete from ops_mission_steps where mission_id = any (ids);
   delete from ops_missions where id = any (ids);
   get diagnostics deleted = row_count;

@@ -142,7 +142,7 @@ end $$;
 -- A step's question, asked by the segment that runs its mission: only at its epoch, in one transaction with the step's wait.
 create function ask_for_step(
   mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text
-) returns bigint
+) returns jsonb
 language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
@@ -154,9 +154,10 @@ begin
   end if;
   asked := ask_approval(kind, question, options, detail, who, expires_in, on_expiry, mission_id => mission, step_id => step, actor => m.actor, trace_id => m.trace_id);
   update ops_mission_steps set approval_id = asked, state = case state when 'queued' then 'waiting' else state end where id = step and mission_id = mission;
-  return asked;
+  -- Read here: the statement that calls this does not see what it wrote.
+  return (select to_jsonb(a) from ops_approvals a where a.id = asked);
 end $$;
-comment on function ask_for_step is 'Asks about a step; null when the mission belongs to another epoch. Asked again while it is open, it is the same question.';
+comment on function ask_for_step is 'Asks about a step and gives the approval''s row; null when the mission belongs to another epoch. Asked again while it is open, it is the same question.';
 
 create function settle_approval(approval bigint, new_state text, given text, by_actor text, why text, result jsonb, event text) returns ops_approvals
 language plpgsql security definer

@@ -28,10 +28,10 @@ begin
     grant execute on function
       add_job(text, jsonb, text, timestamptz, integer, text, integer, text[], text, text), add_jobs(jsonb), add_mission(jsonb, jsonb, text, integer, text, boolean),
       cancel_job(bigint), retry_job(bigint), cancel_mission(bigint), plan_faults(jsonb), policy_value(text) to binaryrogue;
-    grant select on ops_approvals to binaryrogue;
+    grant select on ops_approvals, ops_signals to binaryrogue;
     grant select on ops_controls to binaryrogue;
     grant execute on function pause(text, text, boolean, text), resume(text, text), is_paused(text, text, bigint), paused_by(text, text, bigint) to binaryrogue;
-    grant execute on function answer_approval(bigint, text, text, jsonb), approve(bigint, text, text), reject(bigint, text), approval_text(bigint) to binaryrogue;
+    grant execute on function signal(bigint, text, jsonb, text), add_mission(text, jsonb, text, integer, text, boolean), answer_approval(bigint, text, text, jsonb), approve(bigint, text, text), reject(bigint, text), approval_text(bigint) to binaryrogue;
     grant select on agent_status to binaryrogue;
     grant execute on function send_to_agent(text, text, jsonb, text, text, boolean), agent_alive_limit() to binaryrogue;
   end if;

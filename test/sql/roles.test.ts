@@ -42,6 +42,7 @@ const READABLE = [
   'ops_alerts',
   'ops_alert_mutes',
   'ops_controls',
+  'ops_signals',
 ];
 /** Every other table, whatever is added later. */
 let secluded: string[];

@@ -2,6 +2,7 @@ import * as assert from 'uvu/assert';
 import { loadConfig } from '../../../lib/config/index.ts';
 import { transaction } from '../../../lib/db/index.ts';
 import { createLogger } from '../../../lib/log/index.ts';
+import { createRecorder } from '../../../lib/missions/durable/index.ts';
 import { runSegment } from '../../../lib/missions/segment.ts';
 import { createWriter } from '../../../lib/missions/writer.ts';
 import { createContext } from '../../../lib/tasks/context.ts';
@@ -70,6 +71,7 @@ function segment(mission: string, job: string, poolId: string): Promise<unknown>
   return runSegment({
     runtime,
     writer: createWriter(runtime.db, runtime.log),
+    recorder: createRecorder(runtime.db, runtime.log),
     missionId: mission,
     context: createContext(runtime, facts, signal),
     poolId,
