@@ -1,7 +1,10 @@
+import { openBus } from '../lib/bus/index.ts';
 import { loadConfig } from '../lib/config/index.ts';
 import { createPool, DATABASE, type Pool } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { createLogger } from '../lib/log/index.ts';
+import { ringForMissions } from '../lib/missions/doorbell.ts';
+import { findRunningServers } from '../lib/servers/index.ts';
 import { POOLS, type PoolName } from '../lib/tasks/types.ts';
 import { startWorkers } from '../lib/workers/process.ts';
 import { runningPostgres } from './context.ts';
@@ -58,6 +61,14 @@ export async function worker(names: string[], { cron }: { cron: boolean }): Prom
     faults: workers.faults,
   });
   log.info({ pools, pid: process.pid }, 'working');
+  const bus = openBus({
+    locate: async () =>
+      config.redisUrl ??
+      (await findRunningServers({ layout: config.layout, databaseUrl: config.databaseUrl })).redis?.url,
+    log,
+  });
+  const doorbellDb = createPool(postgres.urlFor('openclaw_worker', DATABASE), { name: 'doorbell', max: 1, log });
+  const doorbell = ringForMissions({ db: doorbellDb, bus, log });
 
   const { reason, exitCode } = await stopped;
   log.info({ reason }, 'stopping');
@@ -66,7 +77,8 @@ export async function worker(names: string[], { cron }: { cron: boolean }): Prom
   process.once('SIGTERM', giveUp);
   process.once('SIGINT', giveUp);
   setTimeout(giveUp, config.drainTimeoutMs + 5000).unref();
-  await workers.stop(reason);
+  await doorbell.stop();
+  await Promise.all([bus.close(), doorbellDb.end(), workers.stop(reason)]);
   log.info('stopped');
   if (process.connected) process.disconnect();
   return exitCode;

@@ -17,7 +17,9 @@ import { providerActions } from './providers.ts';
 import { researchActions } from './research.ts';
 import { ruleActions } from './rules.ts';
 import { scheduleActions } from './schedules.ts';
+import { traceActions } from './trace.ts';
 import type { Action } from './types.ts';
+import { whyActions } from './why.ts';
 
 /** The one table of actions. */
 export const ACTIONS: readonly Action[] = [
@@ -38,6 +40,8 @@ export const ACTIONS: readonly Action[] = [
   ...driveActions,
   ...credentialActions,
   ...logActions,
+  ...whyActions,
+  ...traceActions,
   ...catalogueActions,
   ...agentActions,
 ];

@@ -1,6 +1,8 @@
 import { EXIT, OpenClawError } from '../errors/index.ts';
 import { durationMs } from '../tasks/duration.ts';
+import { changeMatching, FILTER_OPTIONS } from './bulk.ts';
 import { parseId, parseJson, parseNumber, parseTimeout } from './ids.ts';
+import { watchMission } from './missions.ts';
 import { spanText, textTable, timeText } from './table.ts';
 import type { Action, ActionContext, ActionResult } from './types.ts';
 import { waitForEnd } from './waitForEnd.ts';
@@ -56,6 +58,25 @@ export const jobActions: readonly Action[] = [
       // Whatever was mistyped is refused before anything is queued.
       const payload = parseJson(args[1] ?? '{}', 'the payload');
       const timeoutMs = parseTimeout(options.timeout);
+      const durable = await context.db.query(
+        'select from ops_tasks where identifier = $1 and durable and retired_at is null',
+        [args[0]],
+      );
+      if (durable.rowCount && options.in === undefined) {
+        // A durable function is a mission's.
+        const { rows } = await context.db.query<{ id: string }>(
+          'select add_mission($1::text, $2::jsonb, priority => $3, dedupe_key => $4) as id',
+          [
+            args[0],
+            JSON.stringify(payload),
+            parseNumber(options.priority ?? '0', '--priority', -32768, 32767),
+            options.key ?? null,
+          ],
+        );
+        const id = rows[0]!.id;
+        if (options.wait) return watchMission(context, id, AbortSignal.timeout(timeoutMs));
+        return { json: { mission: `m${id}`, state: 'approved' }, text: `submitted m${id}` };
+      }
       const { rows } = await context.db.query<{ id: string }>(
         `with job as materialized (
            select add_job($1, $2::jsonb, run_at => now() + $3::float8 * interval '1 millisecond', priority => $4, max_attempts => $5, idempotency_key => $6) as id)
@@ -152,10 +173,13 @@ export const jobActions: readonly Action[] = [
   {
     name: 'jobs retry',
     title: 'Run a waiting job now, or a failed one again (as a new job; history is kept)',
-    args: [{ name: 'job', description: 'its id' }],
+    args: [{ name: 'job', description: 'its id', optional: true }],
+    options: FILTER_OPTIONS,
     who: 'operator',
     danger: 'none',
-    run: async ({ db }, { args }) => {
+    run: async (context, { args, options }) => {
+      if (options.filter !== undefined) return changeMatching(context, 'jobs retry', args, options);
+      const { db } = context;
       const id = parseId(args[0], 'j', 'job');
       const { rows } = await db.query<{ job: string }>('select retry_job($1) as job', [id]);
       const job = `j${rows[0]!.job}`;
@@ -165,10 +189,13 @@ export const jobActions: readonly Action[] = [
   {
     name: 'jobs cancel',
     title: 'End a waiting job, or tell a running one to stop',
-    args: [{ name: 'job', description: 'its id' }],
+    args: [{ name: 'job', description: 'its id', optional: true }],
+    options: FILTER_OPTIONS,
     who: 'operator',
     danger: 'confirm',
-    run: async ({ db }, { args }) => {
+    run: async (context, { args, options }) => {
+      if (options.filter !== undefined) return changeMatching(context, 'jobs cancel', args, options);
+      const { db } = context;
       const id = parseId(args[0], 'j', 'job');
       const { rows } = await db.query<{ state: string }>('select cancel_job($1) as state', [id]);
       return {

@@ -1,5 +1,6 @@
 import { EXIT, OpenClawError } from '../errors/index.ts';
 import { readPlan } from '../missions/planFiles.ts';
+import { changeMatching, FILTER_OPTIONS } from './bulk.ts';
 import { parseId, parseJson, parseNumber, parseTimeout } from './ids.ts';
 import { type MissionView, missionText, type StepView, skippedNote } from './missionText.ts';
 import { spanText, textTable, timeText } from './table.ts';
@@ -12,10 +13,15 @@ const ENDED = new Set(['succeeded', 'failed', 'cancelled']);
 export const missionActions: readonly Action[] = [
   {
     name: 'missions new',
-    title: 'Submit a plan: checked whole, then stored and queued',
-    args: [{ name: 'plan', description: 'a name (openclaw plans list) or a .json or .yaml file' }],
+    title: 'Submit a plan or a durable function: checked whole, then stored and queued',
+    args: [
+      {
+        name: 'plan',
+        description: 'a plan (openclaw plans list), a .json or .yaml file, or a durable function (openclaw tasks list)',
+      },
+    ],
     options: [
-      { flags: '--input <json>', description: "values for the plan's $.input" },
+      { flags: '--input <json>', description: "values for the plan's $.input; the payload of a function" },
       { flags: '--title <text>', description: "in place of the plan's own" },
       { flags: '--priority <n>', description: 'lower runs first', default: '0' },
       { flags: '--key <key>', description: 'while a mission with this key is open, no second one starts' },
@@ -30,12 +36,17 @@ export const missionActions: readonly Action[] = [
     example: 'openclaw missions new host_report --wait',
     run: async (context, { args, options }) => {
       const timeoutMs = parseTimeout(options.timeout);
-      const plan = await readPlan(context.config, args[0] ?? '');
+      const name = args[0] ?? '';
       const input = options.input === undefined ? {} : parseJson(String(options.input), 'the input');
+      const found = await context.db.query(
+        'select from ops_tasks where identifier = $1 and durable and retired_at is null',
+        [name],
+      );
+      const plan = found.rowCount === 0 ? JSON.stringify(await readPlan(context.config, name)) : name;
       const { rows } = await context.db.query<{ id: string }>(
-        'select add_mission($1::jsonb, $2::jsonb, title => $3, priority => $4, dedupe_key => $5) as id',
+        'select add_mission($1::text, $2::jsonb, title => $3, priority => $4, dedupe_key => $5) as id',
         [
-          JSON.stringify(plan),
+          plan,
           JSON.stringify(input),
           options.title ?? null,
           parseNumber(options.priority, '--priority', -32768, 32767),
@@ -98,12 +109,49 @@ export const missionActions: readonly Action[] = [
     },
   },
   {
+    name: 'missions signal',
+    title: 'Say something to a mission that waits for it, now or later',
+    args: [
+      { name: 'mission', description: 'its id' },
+      { name: 'signal', description: 'the name that it waits for' },
+      { name: 'payload', description: 'JSON', optional: true },
+    ],
+    options: [{ flags: '--key <key>', description: 'the same key twice is one signal' }],
+    who: 'operator',
+    danger: 'none',
+    example: `openclaw missions signal m3 paid '{"amount": 5}'`,
+    run: async ({ db }, { args, options }) => {
+      const id = parseId(args[0], 'm', 'mission');
+      const payload = JSON.stringify(parseJson(args[2] ?? '{}', 'the payload'));
+      await db.query('select signal($1, $2, $3::jsonb, $4)', [id, args[1], payload, options.key ?? null]);
+      return { json: { mission: `m${id}`, signal: args[1] }, text: `m${id} was told "${args[1]}"` };
+    },
+  },
+  {
+    name: 'missions retry',
+    title: 'Take an ended mission up again: what did not succeed, or from a step on; history is kept',
+    args: [{ name: 'mission', description: 'its id', optional: true }],
+    options: [{ flags: '--from <step>', description: 'this step and all that follows from it' }, ...FILTER_OPTIONS],
+    who: 'operator',
+    danger: 'none',
+    example: 'openclaw missions retry m3 --from send',
+    run: async (context, { args, options }) => {
+      if (options.filter !== undefined) return changeMatching(context, 'missions retry', args, options);
+      const id = parseId(args[0], 'm', 'mission');
+      await context.db.query('select retry_mission($1, $2)', [id, options.from ?? null]);
+      return { json: { mission: `m${id}`, state: 'waiting' }, text: `m${id} goes on` };
+    },
+  },
+  {
     name: 'missions cancel',
     title: 'Nothing of the mission starts any more; a step that runs is told to stop',
-    args: [{ name: 'mission', description: 'its id' }],
+    args: [{ name: 'mission', description: 'its id', optional: true }],
+    options: FILTER_OPTIONS,
     who: 'operator',
     danger: 'confirm',
-    run: async ({ db }, { args }) => {
+    run: async (context, { args, options }) => {
+      if (options.filter !== undefined) return changeMatching(context, 'missions cancel', args, options);
+      const { db } = context;
       const id = parseId(args[0], 'm', 'mission');
       const { rows } = await db.query<{ state: string }>('select cancel_mission($1) as state', [id]);
       return {
@@ -125,7 +173,7 @@ export async function loadMission(db: ActionContext['db'], id: string): Promise<
   return { ...rows[0], steps: steps.rows };
 }
 
-async function watchMission(context: ActionContext, id: string, limit: AbortSignal): Promise<ActionResult> {
+export async function watchMission(context: ActionContext, id: string, limit: AbortSignal): Promise<ActionResult> {
   const said = new Map<string, string>();
   const view = await waitForEnd(
     context.db,

@@ -190,6 +190,8 @@ begin
   insert into ops_mission_steps (mission_id, parent_step_id, name, kind, position, task, payload, state, attempt, max_attempts, timeout_ms, effect, idempotency_key, epoch, started_at)
     select mission, parent, step_name, 'invoke', least(201 + count(*), 32000), invoked, given, 'waiting', 1, 1, 1, 'read', format('m%s/%s', mission, step_name), of_epoch, clock_now()
     from ops_mission_steps where parent_step_id = parent
+    -- A retried one is invoked anew.
+    on conflict (mission_id, name) do update set state = 'waiting', epoch = of_epoch where ops_mission_steps.state = 'queued'
     returning id into new_step;
   perform set_config('openclaw.actor', m.actor, true), set_config('openclaw.source', 'mission', true), set_config('openclaw.trace', m.trace_id::text, true);
   child := add_mission(invoked, given, priority => m.priority::integer, dedupe_key => format('invoke:m%s/%s', mission, step_name), untrusted => m.untrusted);

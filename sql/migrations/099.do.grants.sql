@@ -31,7 +31,7 @@ begin
     grant select on ops_approvals, ops_signals to binaryrogue;
     grant select on ops_controls to binaryrogue;
     grant execute on function pause(text, text, boolean, text), resume(text, text), is_paused(text, text, bigint), paused_by(text, text, bigint) to binaryrogue;
-    grant execute on function signal(bigint, text, jsonb, text), add_mission(text, jsonb, text, integer, text, boolean), answer_approval(bigint, text, text, jsonb), approve(bigint, text, text), reject(bigint, text), approval_text(bigint) to binaryrogue;
+    grant execute on function signal(bigint, text, jsonb, text), retry_mission(bigint, text), change_matching(text, jsonb, boolean, integer), add_mission(text, jsonb, text, integer, text, boolean), answer_approval(bigint, text, text, jsonb), approve(bigint, text, text), reject(bigint, text), approval_text(bigint) to binaryrogue;
     grant select on agent_status to binaryrogue;
     grant execute on function send_to_agent(text, text, jsonb, text, text, boolean), agent_alive_limit() to binaryrogue;
   end if;

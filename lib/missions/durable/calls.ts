@@ -413,10 +413,11 @@ async function approve(
 async function invokeMission(run: DurableRun, name: string, target: LoadedTask, payload: unknown): Promise<unknown> {
   const { full, row } = run.claim(name, 'invoke', ...invoked('invoke', target.identifier));
   if (row?.state === 'succeeded') return row.output;
-  if (row && row.state !== 'waiting') throw new StepFailedError(name, row.error_class, row.error);
+  if (row && row.state !== 'waiting' && row.state !== 'queued')
+    throw new StepFailedError(name, row.error_class, row.error);
   const { runtime, mission, body } = run.options;
   const base = waitBase(run, full, 'invoke', payload ?? {}, target.identifier);
-  if (!row) {
+  if (!row || row.state === 'queued') {
     await run.busy(async () => {
       const { rows } = await runtime.db.query<{ step: string | null }>(
         'select invoke_mission($1, $2, $3, $4, $5, $6::jsonb) as step',
