@@ -288,6 +288,20 @@ end $$;
 
 COMMENT ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) IS 'Validates a plan whole, stores the proposal, the mission and its steps, and queues it: all or nothing, in the caller''s transaction. Returns the mission''s id.';
 
+CREATE FUNCTION public.add_mission(task text, input jsonb DEFAULT '{}'::jsonb, title text DEFAULT NULL::text, priority integer DEFAULT 0, dedupe_key text DEFAULT NULL::text, untrusted boolean DEFAULT false) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- A literal in SQL may be either; a plan is an object.
+  if task ~ '^\s*\{' then
+    return add_mission(task::jsonb, input, title, priority, dedupe_key, untrusted);
+  end if;
+  return add_mission(function_plan(task, input), '{}'::jsonb, title, priority, dedupe_key, untrusted);
+end $$;
+
+COMMENT ON FUNCTION public.add_mission(task text, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) IS 'Submits a mission that runs a durable function with this payload; a plan as text is a plan. Returns the mission''s id.';
+
 CREATE FUNCTION public.add_research_signals(signals jsonb, origin jsonb DEFAULT '{}'::jsonb) RETURNS TABLE(id bigint, is_new boolean, address text, type text, asset text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -571,6 +585,7 @@ begin
   select array_agg(id) into ids from (select id from ops_missions where finished_at < retention_limit('retention.missions') order by finished_at limit at_most) old;
   delete from ops_mission_proposals where mission_id = any (ids);
   delete from checkpoints where scope in (select format('m%s/%s', s.mission_id, s.name) from ops_mission_steps s where s.mission_id = any (ids));
+  delete from ops_signals where mission_id = any (ids);
   delete from ops_mission_steps where mission_id = any (ids);
   delete from ops_missions where id = any (ids);
   get diagnostics deleted = row_count;
@@ -702,7 +717,7 @@ end $$;
 
 COMMENT ON FUNCTION public.ask_approval(kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text, mission_id bigint, step_id bigint, proposal_id bigint, actor text, trace_id uuid) IS 'Asks a person, in the caller''s transaction; returns the approval''s id. Asked again for the same step or proposal while it is open, it is the same question. detail: effects {option: what it does}, cost_usd, unanswered.';
 
-CREATE FUNCTION public.ask_for_step(mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text) RETURNS bigint
+CREATE FUNCTION public.ask_for_step(mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
@@ -714,10 +729,11 @@ begin
   end if;
   asked := ask_approval(kind, question, options, detail, who, expires_in, on_expiry, mission_id => mission, step_id => step, actor => m.actor, trace_id => m.trace_id);
   update ops_mission_steps set approval_id = asked, state = case state when 'queued' then 'waiting' else state end where id = step and mission_id = mission;
-  return asked;
+  -- Read here: the statement that calls this does not see what it wrote.
+  return (select to_jsonb(a) from ops_approvals a where a.id = asked);
 end $$;
 
-COMMENT ON FUNCTION public.ask_for_step(mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text) IS 'Asks about a step; null when the mission belongs to another epoch. Asked again while it is open, it is the same question.';
+COMMENT ON FUNCTION public.ask_for_step(mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text) IS 'Asks about a step and gives the approval''s row; null when the mission belongs to another epoch. Asked again while it is open, it is the same question.';
 
 CREATE TABLE public.ops_backups (
     id bigint NOT NULL,
@@ -913,7 +929,7 @@ CREATE FUNCTION public.cancel_mission(mission bigint) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-declare m ops_missions; steps_ended bigint[];
+declare m ops_missions; invoked bigint;
 begin
   select * into m from ops_missions where id = mission for no key update;
   if not found then
@@ -924,6 +940,11 @@ begin
   end if;
   perform raise_unless_mine(m.actor, 'mission m' || mission);
   update ops_missions set cancel_requested_by = coalesce(cancel_requested_by, current_actor()) where id = mission;
+  -- What it invoked ends with it; their ids are higher.
+  for invoked in select c.id from ops_mission_steps s join ops_missions c on c.parent_step_id = s.id
+                 where s.mission_id = mission and s.kind = 'invoke' and s.state = 'waiting' and c.finished_at is null order by c.id loop
+    perform cancel_mission(invoked);
+  end loop;
   if exists (select from ops_mission_steps where mission_id = mission and state = 'running') then
     -- Somebody runs a step of it now: its true outcome is recorded, nothing new starts, and the worker ends the mission.
     perform pg_notify('mission:control', mission::text);
@@ -934,7 +955,8 @@ begin
     update ops_mission_steps set state = 'cancelled', finished_at = clock_now(), error_class = 'cancelled', error = 'the mission was cancelled'
       where mission_id = mission and state in ('queued', 'waiting') returning id, task, attempt)
   insert into ops_outcomes (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
-    select mission, id, task, attempt, false, 'cancelled', 'cancelled', m.trace_id from ended;
+    select mission, id, task, attempt, false, 'cancelled', 'cancelled', m.trace_id from ended
+    on conflict (step_id, attempt) where step_id is not null do nothing;
   update ops_missions set state = 'cancelled', finished_at = clock_now(), job_id = null, wake_at = null, wait_reason = null,
       error_class = 'cancelled', error = format('cancelled by %s', current_actor()) where id = mission;
   insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
@@ -947,6 +969,44 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.cancel_mission(mission bigint) IS 'Nothing of the mission starts any more; a step that runs is told to stop and its true outcome is recorded.';
+
+CREATE FUNCTION public.change_matching(verb text, filter jsonb, apply boolean DEFAULT false, at_most integer DEFAULT 1000) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare ids bigint[]; each bigint; done bigint[] := '{}'; refused jsonb := '[]';
+begin
+  if coalesce(verb, '') not in ('missions retry', 'missions cancel', 'jobs retry', 'jobs cancel') then
+    perform refuse('OC009', format('"%s" is not done in bulk', verb), 'missions retry, missions cancel, jobs retry, jobs cancel');
+  end if;
+  -- Only what the verb can change.
+  select coalesce(array_agg(u.found order by u.found), '{}') into ids from unnest(matching(split_part(verb, ' ', 1), filter, at_most)) u(found)
+    where case verb
+      when 'missions retry' then exists (select from ops_missions m where m.id = u.found and m.state in ('failed', 'cancelled'))
+      when 'missions cancel' then exists (select from ops_missions m where m.id = u.found and m.finished_at is null)
+      when 'jobs retry' then exists (select from job_history h where h.job_id = u.found and h.state <> 'succeeded')
+        and not exists (select from agent_events e where e.target = 'j' || u.found and e.verb = 'jobs retry')
+      else exists (select from graphile_worker._private_jobs j where j.id = u.found) end;
+  if apply then
+    foreach each in array ids loop
+      begin
+        case verb
+          when 'missions retry' then perform retry_mission(each);
+          when 'missions cancel' then perform cancel_mission(each);
+          when 'jobs retry' then perform retry_job(each);
+          else perform cancel_job(each);
+        end case;
+        done := done || each;
+      exception when sqlstate 'OC006' or sqlstate 'OC008' or sqlstate 'OC009' then
+        -- It has changed since it matched: the others go on, and this one is told.
+        refused := refused || jsonb_build_object('id', each, 'error', sqlerrm);
+      end;
+    end loop;
+  end if;
+  return jsonb_build_object('matched', cardinality(ids), 'ids', to_jsonb(ids[1:100]), 'done', cardinality(done), 'refused', refused);
+end $$;
+
+COMMENT ON FUNCTION public.change_matching(verb text, filter jsonb, apply boolean, at_most integer) IS 'missions retry, missions cancel, jobs retry or jobs cancel for all that a filter {state, kind, task, error_class, since} matches; without apply only told.';
 
 CREATE FUNCTION public.check_approval_state() RETURNS trigger
     LANGUAGE plpgsql
@@ -987,9 +1047,11 @@ begin
     when 'running' then new.state in ('waiting', 'succeeded', 'failed', 'cancelled')
     when 'waiting' then new.state in ('running', 'failed', 'cancelled')
     else false end)
+    -- retry_mission() opens what has ended; only the owner can write here at all.
+    and not (current_setting('openclaw.reopen', true) = 'on' and new.state = 'waiting')
   then
     raise exception using errcode = 'OC008', message = format('mission m%s cannot go from %s to %s', old.id, old.state, new.state),
-      hint = 'an ended mission stays as it is; submit its plan again';
+      hint = 'an ended mission stays as it is; retry_mission(id) takes it up again, or submit its plan again';
   end if;
   return new;
 end $$;
@@ -1055,6 +1117,16 @@ begin
   return new;
 end $_$;
 
+CREATE FUNCTION public.check_signal_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if tg_op = 'DELETE' and current_setting('openclaw.retention', true) = 'on' then return old; end if;
+  if tg_op = 'UPDATE' and old.step_id is null and (new.id, new.mission_id, new.name, new.payload) is not distinct from (old.id, old.mission_id, old.name, old.payload) then return new; end if;
+  raise exception using errcode = 'OC010', message = format('%s of signal %s is refused: a signal is taken once and kept', lower(tg_op), old.id), hint = 'send another one';
+end $$;
+
 CREATE FUNCTION public.check_step_state() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1066,6 +1138,7 @@ begin
     when 'waiting' then new.state in ('queued', 'running', 'succeeded', 'failed', 'skipped', 'cancelled')
     when 'unknown' then new.state in ('succeeded', 'failed', 'queued', 'running')
     else false end)
+    and not (current_setting('openclaw.reopen', true) = 'on' and new.state in ('queued', 'waiting'))
   then
     raise exception using errcode = 'OC008', message = format('step %s of mission m%s cannot go from %s to %s', old.name, old.mission_id, old.state, new.state),
       hint = 'the outcome of an ended step stays as it is';
@@ -1148,6 +1221,24 @@ CREATE FUNCTION public.claim_due_interest() RETURNS SETOF public.ops_interests
 $$;
 
 COMMENT ON FUNCTION public.claim_due_interest() IS 'Takes the interest that is due the longest and plans its next run; of several callers each gets another.';
+
+CREATE FUNCTION public.close_function_steps(mission bigint, of_epoch integer, parents bigint[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare m ops_missions; closed integer;
+begin
+  select * into m from ops_missions where id = mission and epoch = of_epoch and state = 'running' for no key update;
+  if not found then return 0; end if;
+  with ended as (
+    update ops_mission_steps set state = 'cancelled', finished_at = clock_now(), error_class = coalesce(error_class, 'cancelled'), error = coalesce(error, 'the function ended without it')
+      where parent_step_id = any (parents) and state in ('queued', 'running', 'waiting') returning id, task, name, kind, attempt)
+  insert into ops_outcomes (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
+    select mission, id, case kind when 'invoke' then task else task || '#' || name end, attempt, false, 'cancelled', 'cancelled', m.trace_id from ended
+    on conflict (step_id, attempt) where step_id is not null do nothing;
+  get diagnostics closed = row_count;
+  return closed;
+end $$;
 
 CREATE FUNCTION public.control_target(scope text, target text) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -1706,6 +1797,31 @@ begin
   return true;
 end $$;
 
+CREATE FUNCTION public.function_plan(task text, input jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare t ops_tasks; fault record;
+begin
+  select * into t from ops_tasks o where o.identifier = task and o.retired_at is null;
+  if not found then
+    perform raise_for_request(task, '{}');
+  end if;
+  if not t.durable then
+    perform refuse('OC009', format('task %s is no durable function', task), 'queue it with add_job() or openclaw run, or put it into a plan');
+  end if;
+  if (coalesce(input, '{}') @@ t.payload_predicate) is not true then
+    perform raise_for_request(task, coalesce(input, '{}'));
+  end if;
+  return jsonb_build_object(
+    'kind', left(regexp_replace(regexp_replace(lower(task), '[^a-z0-9]+', '_', 'g'), '^([^a-z])', 'f_\1'), 63),
+    'title', left(t.title, 200), 'function', task,
+    'steps', jsonb_build_array(jsonb_build_object('name', left(regexp_replace(regexp_replace(lower(task), '[^a-z0-9]+', '_', 'g'), '^([^a-z])', 'f_\1'), 63), 'task', task,
+                                                  'payload', coalesce(input, '{}'))));
+end $$;
+
+COMMENT ON FUNCTION public.function_plan(task text, input jsonb) IS 'The plan of a mission that runs a durable function.';
+
 CREATE FUNCTION public.give_back_unknown(pool text, known bigint[]) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1747,6 +1863,26 @@ CREATE FUNCTION public.incident_tried(incident bigint, act text, result text) RE
     AS $$
   update ops_incidents set tried = tried || jsonb_build_array(jsonb_build_object('at', clock_now(), 'act', incident_tried.act, 'result', incident_tried.result)) where id = incident
 $$;
+
+CREATE FUNCTION public.invoke_mission(mission bigint, of_epoch integer, parent bigint, step_name text, invoked text, given jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare m ops_missions; new_step bigint; child bigint;
+begin
+  select * into m from ops_missions where id = mission and epoch = of_epoch and state = 'running' for no key update;
+  if not found then return null; end if;
+  insert into ops_mission_steps (mission_id, parent_step_id, name, kind, position, task, payload, state, attempt, max_attempts, timeout_ms, effect, idempotency_key, epoch, started_at)
+    select mission, parent, step_name, 'invoke', least(201 + count(*), 32000), invoked, given, 'waiting', 1, 1, 1, 'read', format('m%s/%s', mission, step_name), of_epoch, clock_now()
+    from ops_mission_steps where parent_step_id = parent
+    -- A retried one is invoked anew.
+    on conflict (mission_id, name) do update set state = 'waiting', epoch = of_epoch where ops_mission_steps.state = 'queued'
+    returning id into new_step;
+  perform set_config('openclaw.actor', m.actor, true), set_config('openclaw.source', 'mission', true), set_config('openclaw.trace', m.trace_id::text, true);
+  child := add_mission(invoked, given, priority => m.priority::integer, dedupe_key => format('invoke:m%s/%s', mission, step_name), untrusted => m.untrusted);
+  update ops_missions set parent_step_id = new_step where id = child;
+  return new_step;
+end $$;
 
 CREATE FUNCTION public.is_paused(task text DEFAULT NULL::text, agent text DEFAULT NULL::text, mission bigint DEFAULT NULL::bigint) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1947,6 +2083,46 @@ end $$;
 
 COMMENT ON FUNCTION public.mark_backup_pruned(backup bigint, place text) IS 'Notes that the archive was deleted here (local) or there (offsite).';
 
+CREATE FUNCTION public.matching(noun text, filter jsonb, at_most integer) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare unknown_key text; since interval; ids bigint[];
+begin
+  if filter is null or jsonb_typeof(filter) <> 'object' or filter = '{}' then
+    perform refuse('OC009', 'the filter is empty', 'say at least one of state, kind, task, error_class, since');
+  end if;
+  select k into unknown_key from jsonb_object_keys(filter) k where k not in ('state', 'kind', 'task', 'error_class', 'since') limit 1;
+  if unknown_key is not null then
+    perform refuse('OC009', format('the filter does not know "%s"', unknown_key), 'state, kind (missions), task, error_class, since (for example 2h)');
+  end if;
+  if filter ? 'since' then
+    since := duration_ms(filter -> 'since') * interval '1 millisecond';
+    if since is null then
+      perform refuse('OC009', format('since is %s', filter -> 'since'), 'a length of time, for example "2 h"');
+    end if;
+  end if;
+  if noun = 'missions' then
+    select array_agg(id order by id) into ids from (
+      select m.id from ops_missions m
+      where (not filter ? 'state' or m.state = filter ->> 'state') and (not filter ? 'kind' or m.kind = filter ->> 'kind')
+        and (not filter ? 'task' or exists (select from ops_mission_steps s where s.mission_id = m.id and s.task = filter ->> 'task'))
+        and (not filter ? 'error_class' or m.error_class = filter ->> 'error_class')
+        and (since is null or coalesce(m.finished_at, m.created_at) > clock_now() - since)
+        and (trusted_session() or m.actor = current_actor())
+      order by m.id limit at_most) found;
+  else
+    select array_agg(id order by id) into ids from (
+      select q.id from task_queue q
+      where (not filter ? 'state' or q.state = filter ->> 'state') and (not filter ? 'task' or q.task = filter ->> 'task')
+        and q.task <> 'mission' and (not filter ? 'error_class' or q.error_class = filter ->> 'error_class')
+        and (since is null or coalesce(q.finished_at, q.created_at) > clock_now() - since)
+        and (trusted_session() or q.actor = current_actor())
+      order by q.id limit at_most) found;
+  end if;
+  return coalesce(ids, '{}');
+end $$;
+
 CREATE FUNCTION public.may_act(wanted_act text, wanted_subject text, most integer, span interval, incident bigint DEFAULT NULL::bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2056,6 +2232,23 @@ CREATE FUNCTION public.note_call(made_in text, made_call text, given text) RETUR
 $$;
 
 COMMENT ON FUNCTION public.note_call(made_in text, made_call text, given text) IS 'Counts one answered call of a run; another answer than before starts at 1 again.';
+
+CREATE FUNCTION public.note_function_version(mission bigint, of_epoch integer, step bigint, hash text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare m ops_missions; s ops_mission_steps;
+begin
+  select * into m from ops_missions where id = mission and epoch = of_epoch and state = 'running' for no key update;
+  if not found then return; end if;
+  select * into s from ops_mission_steps where id = step;
+  update ops_mission_steps set version = hash where id = step;
+  if s.version is not null then
+    insert into ops_agent_events (kind, severity, mission_id, step_id, trace_id, payload, tags)
+      values ('mission.function_changed', 'warning', m.id, step, m.trace_id,
+              jsonb_build_object('task', s.task, 'was', left(s.version, 12), 'is', left(hash, 12), 'note', 'it goes on by the names of its recorded steps'), array[s.task]);
+  end if;
+end $$;
 
 CREATE FUNCTION public.note_state(watched text, now_state text, at timestamp with time zone DEFAULT NULL::timestamp with time zone, blind_after interval DEFAULT '00:01:00'::interval) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2208,6 +2401,7 @@ CREATE TABLE public.ops_tasks (
     effect text NOT NULL,
     idempotent boolean DEFAULT false NOT NULL,
     untrusted boolean DEFAULT false NOT NULL,
+    durable boolean DEFAULT false NOT NULL,
     max_attempts smallint NOT NULL,
     timeout_ms integer NOT NULL,
     backoff jsonb NOT NULL,
@@ -2235,6 +2429,8 @@ COMMENT ON COLUMN public.ops_tasks.effect IS 'What a run changes: read (nothing)
 COMMENT ON COLUMN public.ops_tasks.idempotent IS 'True when running it twice is the same as once, although its effect is outside.';
 
 COMMENT ON COLUMN public.ops_tasks.untrusted IS 'True when its output comes from outside (a fetched page, a model) and must not be believed.';
+
+COMMENT ON COLUMN public.ops_tasks.durable IS 'True for a function with steps, sleeps and waits: a job of it submits a mission, which runs it.';
 
 COMMENT ON COLUMN public.ops_tasks.backoff IS '{initial_ms, factor, max_ms}: the wait before attempt n+1 is initial_ms * factor^(n-1), at most max_ms.';
 
@@ -2304,7 +2500,7 @@ CREATE FUNCTION public.plan_faults(plan jsonb) RETURNS TABLE(at text, message te
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $_$
 declare step jsonb; step_name text; position integer := 0; seen text[] := '{}'; task ops_tasks; fault record; field jsonb; reference record; referenced text; names text[];
-  closure jsonb; needed text; plan_keys constant text[] := array['kind', 'title', 'description', 'input', 'steps', 'output'];
+  closure jsonb; needed text; plan_keys constant text[] := array['kind', 'title', 'description', 'input', 'steps', 'output', 'function'];
   step_keys constant text[] := array['name', 'task', 'payload', 'needs', 'retries', 'timeout', 'approval'];
 begin
   if plan is null or jsonb_typeof(plan) <> 'object' then
@@ -2328,6 +2524,10 @@ begin
   if plan ? 'output' then
     return query select 'output' || p.place, case when not p.well_formed then 'expected {"$path": "...", "default": ...}' else jsonpath_fault(p.path) end
       from payload_paths(plan -> 'output') p where not p.well_formed or jsonpath_fault(p.path) is not null;
+  end if;
+  if plan ? 'function' and (coalesce(jsonb_array_length(nullif(plan -> 'steps', 'null')), 0) <> 1 or plan -> 'steps' -> 0 -> 'task' is distinct from plan -> 'function'
+      or not exists (select from ops_tasks t where t.identifier = plan ->> 'function' and t.durable)) then
+    return query select 'function', 'is for missions of one durable function; submit it by its name'::text;
   end if;
   if coalesce(jsonb_typeof(plan -> 'steps'), '') <> 'array' or jsonb_array_length(plan -> 'steps') = 0 then
     return query select 'steps', 'expected an array with at least one step'::text;
@@ -3373,6 +3573,52 @@ end $$;
 
 COMMENT ON FUNCTION public.retry_job(job bigint) IS 'Runs a waiting job now, or queues a failed or cancelled one anew (a new id: history is kept). Returns the id that will run.';
 
+CREATE FUNCTION public.retry_mission(mission bigint, from_step text DEFAULT NULL::text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare m ops_missions; ids bigint[]; parents bigint[];
+begin
+  select * into m from ops_missions where id = mission for no key update;
+  if not found then
+    perform refuse('OC011', format('there is no mission m%s', mission), 'openclaw missions list');
+  end if;
+  perform raise_unless_mine(m.actor, 'mission m' || mission);
+  if m.finished_at is null then
+    perform refuse('OC008', format('mission m%s is %s', mission, m.state), 'only a mission that has ended is taken up again; openclaw why m' || mission);
+  end if;
+  if m.state = 'succeeded' and from_step is null then
+    perform refuse('OC008', format('mission m%s succeeded', mission), 'name the step to go on from (--from), or submit it again');
+  end if;
+  if from_step is not null and not exists (select from ops_mission_steps where mission_id = mission and name = from_step) then
+    perform refuse('OC009', format('mission m%s has no step "%s"', mission, from_step),
+      'its steps: ' || (select string_agg(name, ', ' order by position) from ops_mission_steps where mission_id = mission));
+  end if;
+  select array_agg(id) into ids from steps_to_reopen(mission, from_step) id;
+  -- The function whose steps are opened runs again.
+  select array_agg(distinct parent_step_id) into parents from ops_mission_steps where id = any (ids) and parent_step_id is not null;
+  perform set_config('openclaw.reopen', 'on', true);
+  update ops_missions set parent_step_id = null where parent_step_id = any (ids);
+  update ops_mission_steps s set
+      state = case when s.kind in ('sleep', 'signal', 'approval') then 'waiting' else 'queued' end,
+      finished_at = null, wake_at = null, output = null, error_class = null, error = null,
+      approval_id = case when s.kind = 'approval' or (select a.answer from ops_approvals a where a.id = s.approval_id) is distinct from 'approve' then null else s.approval_id end,
+      -- As many attempts as the first time.
+      max_attempts = s.attempt + coalesce((select t.max_attempts from ops_tasks t where t.identifier = s.task), 1)
+    where s.id = any (ids || parents) and s.state in ('failed', 'skipped', 'cancelled', 'succeeded', 'unknown');
+  update ops_missions set state = 'waiting', wait_reason = 'queued', finished_at = null, output = null, error_class = null, error = null, cancel_requested_by = null,
+      signal_seq = signal_seq + 1, job_id = null where id = mission;
+  perform set_config('openclaw.reopen', 'off', true);
+  insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
+    values ('mission.retried', mission, m.trace_id, jsonb_strip_nulls(jsonb_build_object('kind', m.kind, 'was', m.state, 'from', from_step, 'steps', cardinality(ids))), array[m.kind]);
+  perform record_act('missions retry', 'm' || mission, jsonb_build_object('state', m.state, 'error_class', m.error_class),
+    jsonb_strip_nulls(jsonb_build_object('state', 'waiting', 'from', from_step, 'steps', cardinality(ids))), '{}', m.trace_id);
+  perform ensure_job(mission);
+  return 'waiting';
+end $$;
+
+COMMENT ON FUNCTION public.retry_mission(mission bigint, from_step text) IS 'Takes an ended mission up again: its steps that did not succeed, or from a named step on. Attempts count on; outcomes and events stay.';
+
 CREATE FUNCTION public.revoke_device(device bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -3709,6 +3955,43 @@ end $$;
 
 COMMENT ON FUNCTION public.settle_spend(reservation bigint, cost numeric, prompt_tokens integer, completion_tokens integer) IS 'What a reserved call really cost, also when it is more than was reserved. Once: a second time gives false and changes nothing.';
 
+CREATE FUNCTION public.signal(mission bigint, name text, payload jsonb DEFAULT '{}'::jsonb, idempotency_key text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare m ops_missions; new_id bigint;
+begin
+  if coalesce(signal.name, '') !~ '^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$' then
+    perform refuse('OC009', format('"%s" is no name of a signal', signal.name), '1 to 100 letters, digits and ._:-');
+  end if;
+  if octet_length(signal.payload::text) > 65536 then
+    perform refuse('OC003', format('the payload of signal %s has %s bytes, at most 65536 are taken', signal.name, octet_length(signal.payload::text)),
+      'store the data in a table or a file and pass its id');
+  end if;
+  select * into m from ops_missions where ops_missions.id = signal.mission for no key update;
+  if not found then
+    perform refuse('OC011', format('there is no mission m%s', signal.mission), 'openclaw missions list');
+  end if;
+  perform raise_unless_mine(m.actor, 'mission m' || m.id);
+  select s.id into new_id from ops_signals s where s.mission_id = m.id and s.idempotency_key = signal.idempotency_key;
+  if found then
+    return new_id;
+  end if;
+  if m.finished_at is not null then
+    perform refuse('OC008', format('mission m%s has ended (%s)', m.id, m.state), 'only an open mission hears signals');
+  end if;
+  insert into ops_signals (mission_id, name, payload, idempotency_key)
+    values (m.id, signal.name, coalesce(signal.payload, '{}'), signal.idempotency_key) returning id into new_id;
+  insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
+    values ('signal.sent', m.id, m.trace_id, jsonb_build_object('signal', signal.name, 'id', new_id), array[signal.name]);
+  perform record_act('missions signal', 'm' || m.id, null, jsonb_build_object('signal', signal.name, 'id', new_id), '{}', m.trace_id);
+  perform nudge_mission(m.id);
+  return new_id;
+end $_$;
+
+COMMENT ON FUNCTION public.signal(mission bigint, name text, payload jsonb, idempotency_key text) IS 'Says something to an open mission: a durable function that waits for this name goes on with the payload, now or when it comes to its wait. The same idempotency_key twice is one signal.';
+
 CREATE FUNCTION public.slowest_statements(at_most integer DEFAULT 5) RETURNS TABLE(query text, calls bigint, mean_ms double precision, total_ms double precision)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -3762,6 +4045,45 @@ CREATE FUNCTION public.step_payload(step bigint) RETURNS jsonb
 $$;
 
 COMMENT ON FUNCTION public.step_payload(step bigint) IS 'The payload of a step with every $path taken from the outputs of earlier steps.';
+
+CREATE FUNCTION public.steps_to_reopen(mission bigint, from_step text) RETURNS SETOF bigint
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  with recursive named as (
+    select s.* from ops_mission_steps s where s.mission_id = mission and s.name = from_step),
+  after as (
+    select id, name, parent_step_id from named
+    union
+    select s.id, s.name, s.parent_step_id from after a join ops_mission_steps s on s.mission_id = mission and s.parent_step_id is null and a.parent_step_id is null and a.name = any (s.needs))
+  select id from ops_mission_steps where mission_id = mission and state in ('failed', 'skipped', 'cancelled')
+  union select id from after
+  -- Of a durable function: what it came to after the named step.
+  union select s.id from ops_mission_steps s join named n on n.parent_step_id = s.parent_step_id and s.position >= n.position
+  union select n.parent_step_id from named n where n.parent_step_id is not null
+  -- And of a step of the plan that is opened as a whole, everything that its function did.
+  union select s.id from ops_mission_steps s join after a on a.id = s.parent_step_id where a.parent_step_id is null
+$$;
+
+CREATE FUNCTION public.submit_job_mission(job bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare asked record; earlier ops_mission_proposals; key text := 'job:j' || job;
+begin
+  select t.identifier as task, readable_json(j.payload) - '_cron' as payload, j.priority, r.actor, r.source, r.trace_id into asked
+    from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id left join job_requests r on r.id = j.id where j.id = job;
+  perform pg_advisory_xact_lock(hashtextextended(key, 0));
+  select * into earlier from ops_mission_proposals p where p.dedupe_key = key order by p.id limit 1;
+  if found then
+    return earlier.mission_id;
+  end if;
+  perform set_config('openclaw.actor', coalesce(asked.actor, 'system'), true), set_config('openclaw.source', coalesce(asked.source, 'raw'), true),
+          set_config('openclaw.trace', coalesce(asked.trace_id::text, ''), true);
+  return add_mission(asked.task, asked.payload, priority => asked.priority, dedupe_key => key);
+end $$;
+
+COMMENT ON FUNCTION public.submit_job_mission(job bigint) IS 'The mission of a durable function that a job asks for; the same one when the job runs again.';
 
 CREATE FUNCTION public.sweep_pool(silent_pool text) RETURNS integer
     LANGUAGE plpgsql
@@ -3923,6 +4245,16 @@ CREATE FUNCTION public.utc_day() RETURNS date
 
 COMMENT ON FUNCTION public.utc_day() IS 'The day of quotas and budgets: UTC, by the one clock, whatever zone the server or the session has.';
 
+CREATE FUNCTION public.wake_invoker() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into mission_wakes (mission_id) select s.mission_id from ops_mission_steps s where s.id = new.parent_step_id;
+  perform pg_notify('mission:control', new.id::text);
+  return null;
+end $$;
+
 CREATE FUNCTION public.wake_missions(at_most integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -3938,6 +4270,14 @@ begin
     perform ensure_job(due);
     woken := woken + 1;
   end loop;
+  -- Invoked missions that have ended wake theirs.
+  if exists (select from mission_wakes) then
+    for due in with told as (delete from mission_wakes where id in (select id from mission_wakes order by id limit at_most for update skip locked) returning mission_id)
+               select distinct mission_id from told order by mission_id loop
+      perform nudge_mission(due);
+      woken := woken + 1;
+    end loop;
+  end if;
   return woken;
 end $$;
 
@@ -4357,6 +4697,22 @@ COMMENT ON COLUMN public.message_buttons.action IS 'A command of the chat, witho
 COMMENT ON COLUMN public.message_buttons.for_user IS 'Only this person may press it (a confirmation); null: whoever''s role allows the command.';
 
 COMMENT ON COLUMN public.message_buttons.used_by IS 'The inbox row of the press that won.';
+
+CREATE TABLE public.mission_wakes (
+    id bigint NOT NULL,
+    mission_id bigint NOT NULL
+);
+
+COMMENT ON TABLE public.mission_wakes IS 'Missions that something else has to wake: emptied once a second by wake_missions().';
+
+ALTER TABLE public.mission_wakes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.mission_wakes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 ALTER TABLE public.ops_agent_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_agent_events_id_seq
@@ -4836,6 +5192,7 @@ CREATE TABLE public.ops_mission_steps (
     parent_step_id bigint,
     approval jsonb,
     approval_id bigint,
+    version text,
     CONSTRAINT ops_mission_steps_check CHECK (((finished_at IS NOT NULL) = (state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text, 'unknown'::text])))),
     CONSTRAINT ops_mission_steps_effect_check CHECK ((effect = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
     CONSTRAINT ops_mission_steps_kind_check CHECK ((kind = ANY (ARRAY['task'::text, 'step'::text, 'sleep'::text, 'signal'::text, 'approval'::text, 'invoke'::text]))),
@@ -4858,6 +5215,8 @@ COMMENT ON COLUMN public.ops_mission_steps.approval IS 'What the plan wants to b
 
 COMMENT ON COLUMN public.ops_mission_steps.approval_id IS 'The question that this step waits for, or whose answer it goes by.';
 
+COMMENT ON COLUMN public.ops_mission_steps.version IS 'Of a step with a durable function: the hash of the file as the function last ran.';
+
 ALTER TABLE public.ops_mission_steps ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_mission_steps_id_seq
     START WITH 1
@@ -4874,6 +5233,7 @@ CREATE TABLE public.ops_missions (
     state text DEFAULT 'approved'::text NOT NULL,
     wait_reason text,
     paused boolean DEFAULT false NOT NULL,
+    parent_step_id bigint,
     plan jsonb NOT NULL,
     input jsonb DEFAULT '{}'::jsonb NOT NULL,
     output jsonb,
@@ -4904,6 +5264,8 @@ CREATE TABLE public.ops_missions (
 );
 
 COMMENT ON TABLE public.ops_missions IS 'A durable run of named steps.';
+
+COMMENT ON COLUMN public.ops_missions.parent_step_id IS 'The step of another mission that invoked this one and waits for its end.';
 
 COMMENT ON COLUMN public.ops_missions.epoch IS 'Raised by each claim: the fence of everything that is written for it.';
 
@@ -5162,6 +5524,35 @@ CREATE TABLE public.ops_service_windows (
 COMMENT ON TABLE public.ops_service_windows IS 'What services say of their own limits, by the length of the window; the row of 0 seconds spaces our calls.';
 
 COMMENT ON COLUMN public.ops_service_windows.next_at IS 'When the next call may start: callers of all processes take turns.';
+
+CREATE TABLE public.ops_signals (
+    id bigint NOT NULL,
+    mission_id bigint NOT NULL,
+    name text NOT NULL,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    idempotency_key text,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    source text DEFAULT public.current_source() NOT NULL,
+    step_id bigint,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    taken_at timestamp with time zone,
+    CONSTRAINT ops_signals_check CHECK (((step_id IS NULL) = (taken_at IS NULL))),
+    CONSTRAINT ops_signals_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 512))),
+    CONSTRAINT ops_signals_name_check CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$'::text))
+);
+
+COMMENT ON TABLE public.ops_signals IS 'What was said to missions. Each is taken once, by the first wait for its name; one that comes before its wait is kept.';
+
+COMMENT ON COLUMN public.ops_signals.step_id IS 'The step that took it.';
+
+ALTER TABLE public.ops_signals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_signals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.ops_spend (
     id bigint NOT NULL,
@@ -5570,6 +5961,9 @@ ALTER TABLE ONLY public.job_requests
 ALTER TABLE ONLY public.message_buttons
     ADD CONSTRAINT message_buttons_pkey PRIMARY KEY (token);
 
+ALTER TABLE ONLY public.mission_wakes
+    ADD CONSTRAINT mission_wakes_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ops_agent_events
     ADD CONSTRAINT ops_agent_events_pkey PRIMARY KEY (id);
 
@@ -5705,6 +6099,9 @@ ALTER TABLE ONLY public.ops_search_cache
 ALTER TABLE ONLY public.ops_service_windows
     ADD CONSTRAINT ops_service_windows_pkey PRIMARY KEY (service, seconds);
 
+ALTER TABLE ONLY public.ops_signals
+    ADD CONSTRAINT ops_signals_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ops_spend
     ADD CONSTRAINT ops_spend_pkey PRIMARY KEY (id);
 
@@ -5811,6 +6208,8 @@ CREATE INDEX ops_memory_like ON public.ops_memory USING gin (text public.gin_trg
 
 CREATE INDEX ops_memory_search ON public.ops_memory USING gin (search) WHERE (superseded_by IS NULL);
 
+CREATE INDEX ops_mission_proposals_dedupe ON public.ops_mission_proposals USING btree (dedupe_key) WHERE (dedupe_key IS NOT NULL);
+
 CREATE INDEX ops_mission_proposals_mission ON public.ops_mission_proposals USING btree (mission_id);
 
 CREATE INDEX ops_mission_proposals_open ON public.ops_mission_proposals USING btree (id) WHERE (state = 'proposed'::text);
@@ -5820,6 +6219,8 @@ CREATE INDEX ops_mission_steps_parent ON public.ops_mission_steps USING btree (p
 CREATE INDEX ops_missions_created ON public.ops_missions USING btree (created_at);
 
 CREATE INDEX ops_missions_open ON public.ops_missions USING btree (id) WHERE (state = ANY (ARRAY['approved'::text, 'running'::text, 'waiting'::text]));
+
+CREATE UNIQUE INDEX ops_missions_parent_step ON public.ops_missions USING btree (parent_step_id) WHERE (parent_step_id IS NOT NULL);
 
 CREATE INDEX ops_missions_wake ON public.ops_missions USING btree (wake_at) WHERE ((job_id IS NULL) AND (state = 'waiting'::text));
 
@@ -5842,6 +6243,12 @@ CREATE INDEX ops_research_signals_expires ON public.ops_research_signals USING b
 CREATE UNIQUE INDEX ops_research_signals_same ON public.ops_research_signals USING btree (md5(address), type, lower(asset));
 
 CREATE INDEX ops_search_cache_expires ON public.ops_search_cache USING btree (expires_at);
+
+CREATE UNIQUE INDEX ops_signals_key ON public.ops_signals USING btree (mission_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+CREATE INDEX ops_signals_mission ON public.ops_signals USING btree (mission_id);
+
+CREATE INDEX ops_signals_untaken ON public.ops_signals USING btree (mission_id, id) WHERE (step_id IS NULL);
 
 CREATE INDEX ops_spend_day ON public.ops_spend USING btree (day);
 
@@ -5941,6 +6348,8 @@ CREATE TRIGGER ops_missions_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_mi
 
 CREATE TRIGGER ops_missions_state BEFORE UPDATE OF state ON public.ops_missions FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_mission_state();
 
+CREATE TRIGGER ops_missions_wake_invoker AFTER UPDATE OF state ON public.ops_missions FOR EACH ROW WHEN (((new.parent_step_id IS NOT NULL) AND (new.finished_at IS NOT NULL) AND (old.finished_at IS NULL))) EXECUTE FUNCTION public.wake_invoker();
+
 CREATE TRIGGER ops_outcomes_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_outcomes FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
 CREATE TRIGGER ops_policy_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_policy FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
@@ -5952,6 +6361,10 @@ CREATE TRIGGER ops_policy_tell AFTER INSERT ON public.ops_policy FOR EACH ROW EX
 CREATE TRIGGER ops_reaction_rules_check BEFORE INSERT OR UPDATE ON public.ops_reaction_rules FOR EACH ROW EXECUTE FUNCTION public.check_rule();
 
 CREATE TRIGGER ops_reactions_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_reactions FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
+CREATE TRIGGER ops_signals_change BEFORE DELETE OR UPDATE ON public.ops_signals FOR EACH ROW EXECUTE FUNCTION public.check_signal_change();
+
+CREATE TRIGGER ops_signals_no_truncate BEFORE TRUNCATE ON public.ops_signals FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
 CREATE TRIGGER task_queue_no_change INSTEAD OF DELETE OR UPDATE ON public.task_queue FOR EACH ROW EXECUTE FUNCTION public.raise_task_queue_readonly();
 
@@ -5988,6 +6401,9 @@ ALTER TABLE ONLY public.ops_reaction_rests
 ALTER TABLE ONLY public.ops_reactions
     ADD CONSTRAINT ops_reactions_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.ops_reaction_rules(id);
 
+ALTER TABLE ONLY public.ops_signals
+    ADD CONSTRAINT ops_signals_mission_id_fkey FOREIGN KEY (mission_id) REFERENCES public.ops_missions(id);
+
 ALTER TABLE ONLY public.ops_watch_acts
     ADD CONSTRAINT ops_watch_acts_incident_id_fkey FOREIGN KEY (incident_id) REFERENCES public.ops_incidents(id);
 
@@ -6010,6 +6426,9 @@ GRANT ALL ON FUNCTION public.add_jobs(jobs jsonb) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.add_mission(task text, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_mission(task text, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.add_research_signals(signals jsonb, origin jsonb) FROM PUBLIC;
 
@@ -6075,6 +6494,9 @@ GRANT ALL ON FUNCTION public.cancel_job(job bigint) TO binaryrogue;
 REVOKE ALL ON FUNCTION public.cancel_mission(mission bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_mission(mission bigint) TO binaryrogue;
 
+REVOKE ALL ON FUNCTION public.change_matching(verb text, filter jsonb, apply boolean, at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.change_matching(verb text, filter jsonb, apply boolean, at_most integer) TO binaryrogue;
+
 REVOKE ALL ON FUNCTION public.check_approval_state() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.check_backup_change() FROM PUBLIC;
@@ -6087,6 +6509,8 @@ REVOKE ALL ON FUNCTION public.check_proposal_state() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.check_rule() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.check_signal_change() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.check_step_state() FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.agent_messages TO openclaw_tui;
@@ -6096,6 +6520,8 @@ REVOKE ALL ON FUNCTION public.claim_agent_message(agent text, in_hand bigint[]) 
 GRANT SELECT ON TABLE public.ops_interests TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.claim_due_interest() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.close_function_steps(mission bigint, of_epoch integer, parents bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.control_target(scope text, target text) FROM PUBLIC;
 
@@ -6142,11 +6568,15 @@ REVOKE ALL ON FUNCTION public.finish_agent_message(message bigint, outcome text,
 
 REVOKE ALL ON FUNCTION public.forget_memory(memory bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.function_plan(task text, input jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.give_back_unknown(pool text, known bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.in_quiet_hours(severity text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.incident_tried(incident bigint, act text, result text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.invoke_mission(mission bigint, of_epoch integer, parent bigint, step_name text, invoked text, given jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) TO binaryrogue;
@@ -6163,6 +6593,8 @@ REVOKE ALL ON FUNCTION public.learn(at_most integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.mark_backup_pruned(backup bigint, place text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.matching(noun text, filter jsonb, at_most integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.may_act(wanted_act text, wanted_subject text, most integer, span interval, incident bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.model_answered(answering_provider text, answering_model text) FROM PUBLIC;
@@ -6174,6 +6606,8 @@ REVOKE ALL ON FUNCTION public.model_turn(wanted_provider text, wanted_model text
 REVOKE ALL ON FUNCTION public.mute_alerts(pattern text, span interval, reason text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.note_call(made_in text, made_call text, given text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.note_function_version(mission bigint, of_epoch integer, step bigint, hash text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.note_state(watched text, now_state text, at timestamp with time zone, blind_after interval) FROM PUBLIC;
 
@@ -6284,6 +6718,9 @@ REVOKE ALL ON FUNCTION public.retention_limit(key text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.retry_job(job bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.retry_job(job bigint) TO binaryrogue;
 
+REVOKE ALL ON FUNCTION public.retry_mission(mission bigint, from_step text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.retry_mission(mission bigint, from_step text) TO binaryrogue;
+
 REVOKE ALL ON FUNCTION public.revoke_device(device bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.rollback_policy(key text, to_version integer, reason text) FROM PUBLIC;
@@ -6314,6 +6751,9 @@ REVOKE ALL ON FUNCTION public.settle_approval(approval bigint, new_state text, g
 
 REVOKE ALL ON FUNCTION public.settle_spend(reservation bigint, cost numeric, prompt_tokens integer, completion_tokens integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.signal(mission bigint, name text, payload jsonb, idempotency_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.signal(mission bigint, name text, payload jsonb, idempotency_key text) TO binaryrogue;
+
 REVOKE ALL ON FUNCTION public.slowest_statements(at_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.slowest_statements(at_most integer) TO openclaw_tui;
 
@@ -6323,6 +6763,10 @@ GRANT ALL ON FUNCTION public.sound_policy(wanted text) TO openclaw_tui;
 REVOKE ALL ON FUNCTION public.spend_keys(provider text, agent text, mission bigint, day date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.step_payload(step bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.steps_to_reopen(mission bigint, from_step text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.submit_job_mission(job bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.sweep_pool(silent_pool text) FROM PUBLIC;
 
@@ -6344,6 +6788,8 @@ REVOKE ALL ON FUNCTION public.use_memories(ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.utc_day() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.utc_day() TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.wake_invoker() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.wake_missions(at_most integer) FROM PUBLIC;
 
@@ -6391,6 +6837,8 @@ GRANT SELECT ON TABLE public.job_requests TO openclaw_tui;
 GRANT SELECT ON TABLE public.job_requests_direct TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.message_buttons TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.mission_wakes TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_alert_digests TO openclaw_tui;
 
@@ -6465,6 +6913,9 @@ GRANT SELECT ON TABLE public.ops_research_signals TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_search_cache TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_service_windows TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_signals TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_signals TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_spend TO openclaw_tui;
 
