@@ -76,7 +76,7 @@ export async function sendPending({ config, db, log, signal }: OffsiteOptions): 
       log.error({ err: error, backup: id, name }, 'the upload failed; the next run goes on with it');
       if (error instanceof OpenClawError && error.code === 'E_DRIVE_REAUTH') {
         await db.query(
-          "insert into ops_agent_events (kind, severity, payload, tags) values ('secret.reauth', 'error', $1, array['drive'])",
+          "select tell_trouble('secret.reauth', 'error', 'Google Drive takes us in no longer', $1, array['drive'])",
           [JSON.stringify({ service: 'drive', error: error.message, remedy: error.remedy })],
         );
         // None of the others fares better.

@@ -89,10 +89,9 @@ async function refuseSecrets(git: Git, { config, db, log }: CommitOptions): Prom
   await git(['prune', '--expire=now']);
   for (const { file } of findings) rmSync(path.join(config.layout.repo, file), { force: true });
   const places = findings.slice(0, 50).map(({ file, line, what }) => `${scrub(file)}:${line}: ${what}`);
-  await db.query(
-    "insert into ops_agent_events (kind, severity, payload, tags) values ('secret.found', 'critical', $1, array['git'])",
-    [JSON.stringify({ where: places, count: findings.length })],
-  );
+  await db.query("select tell_trouble('secret.found', 'critical', 'A secret is in the workspace', $1, array['git'])", [
+    JSON.stringify({ where: places, count: findings.length }),
+  ]);
   log.error({ where: places }, 'a secret would have been committed; nothing was');
   throw new OpenClawError('E_SECRET_FOUND', `nothing is committed: ${places[0]}`, {
     faults: places,
@@ -129,7 +128,7 @@ async function push(git: Git, options: CommitOptions): Promise<Committed['push']
       }
       const message = scrub(messageOf(error)).slice(0, 1000);
       await db.query(
-        "insert into ops_agent_events (kind, severity, payload, tags) values ('service.push_failed', 'warning', $1, array['git'])",
+        "select tell_trouble('service.push_failed', 'warning', 'The workspace could not be pushed', $1, array['git'])",
         [JSON.stringify({ repository, error: message })],
       );
       const changed = /host key|REMOTE HOST IDENTIFICATION/i.test(message);

@@ -87,6 +87,11 @@ begin
   if not found then
     perform refuse('OC008', format('backup %s has ended already', backup), 'openclaw backup list');
   end if;
+  if outcome <> 'verified' then
+    perform raise_alert(case outcome when 'partial' then 'warning' else 'error' end, 'backup.archive', format('The backup %s is %s', made.name, outcome), coalesce(problems[1], ''), 'backup-stale');
+  elsif (select b.archive <> 'verified' from ops_backups b where b.id < made.id and b.archive is not null order by b.id desc limit 1) then
+    perform raise_alert('info', 'backup.archive', format('The backup %s is verified', made.name), kind => 'resolved');
+  end if;
   insert into ops_agent_events (kind, severity, payload, tags, trace_id)
     values ('backup.' || outcome, case outcome when 'verified' then 'info' when 'partial' then 'warning' else 'error' end,
             jsonb_build_object('backup', made.id, 'name', made.name, 'bytes', made.bytes, 'faults', problems[1:20]), array['backup'], made.trace_id);
@@ -104,6 +109,9 @@ begin
   if not found then
     perform refuse('OC011', format('there is no backup %s', backup), 'openclaw backup list');
   end if;
+  if outcome = 'failed' then
+    perform raise_alert('warning', 'backup.offsite', format('The backup %s is on this machine only', made.name), coalesce(problem, ''), 'backup-stale');
+  end if;
   insert into ops_agent_events (kind, severity, payload, tags, trace_id)
     values (case outcome when 'failed' then 'backup.upload_failed' else 'backup.' || outcome end, case outcome when 'failed' then 'error' else 'info' end,
             jsonb_build_object('backup', made.id, 'name', made.name, 'remote', remote_id, 'error', problem), array['backup', 'drive'], made.trace_id);
@@ -111,19 +119,33 @@ end $$;
 comment on function set_backup_offsite(bigint, text, text, text) is 'Records where else the archive is (uploaded, local_only, failed), with an event.';
 
 create function record_drill(backup bigint, ok boolean, took_ms double precision, rows_restored bigint, problems text[]) returns bigint
-language sql security definer
+language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
-  with drill as (
-    insert into ops_backup_drills (backup_id, passed, duration_ms, row_count, faults) values (backup, ok, took_ms, rows_restored, problems) returning *),
-  told as (
-    insert into ops_agent_events (kind, severity, payload, tags)
-      select case when d.passed then 'backup.drill_passed' else 'backup.drill_failed' end, case when d.passed then 'info' else 'error' end,
-             jsonb_build_object('backup', b.id, 'name', b.name, 'duration_ms', d.duration_ms, 'rows', d.row_count, 'faults', d.faults[1:20]), array['backup', 'drill']
-      from drill d join ops_backups b on b.id = d.backup_id)
-  select id from drill
-$$;
+declare drill bigint; made ops_backups;
+begin
+  select * into made from ops_backups b where b.id = backup;
+  insert into ops_backup_drills (backup_id, passed, duration_ms, row_count, faults) values (backup, ok, took_ms, rows_restored, problems) returning id into drill;
+  insert into ops_agent_events (kind, severity, payload, tags)
+    values (case when ok then 'backup.drill_passed' else 'backup.drill_failed' end, case when ok then 'info' else 'error' end,
+            jsonb_build_object('backup', made.id, 'name', made.name, 'duration_ms', took_ms, 'rows', rows_restored, 'faults', problems[1:20]), array['backup', 'drill']);
+  if not ok then
+    perform raise_alert('error', 'backup.drill', format('The backup %s could not be restored', made.name), coalesce(problems[1], ''), 'backup-stale');
+  end if;
+  return drill;
+end $$;
 comment on function record_drill(bigint, boolean, double precision, bigint, text[]) is 'Records a restore drill, with an event.';
+
+-- What goes wrong beside an archive: an event and an alert of the same fact.
+create function tell_trouble(kind text, severity text, title text, payload jsonb, tags text[]) returns void
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+begin
+  insert into ops_agent_events (kind, severity, payload, tags) values (tell_trouble.kind, tell_trouble.severity, tell_trouble.payload, tell_trouble.tags);
+  perform raise_alert(tell_trouble.severity, tell_trouble.kind, title, left(coalesce(tell_trouble.payload ->> 'error', tell_trouble.payload ->> 'where', ''), 2000));
+end $$;
+comment on function tell_trouble(text, text, text, jsonb, text[]) is 'An event, and an alert with its kind as fingerprint.';
 
 create function mark_backup_pruned(backup bigint, place text) returns void
 language plpgsql security definer

@@ -65,6 +65,12 @@ export function machineCpu(postmaster: number): MachineCpu {
   };
 }
 
+/** CPU, in ms, of this process, its ended children and the cluster. Only differences of it mean something. */
+export function spentCpuMs(postmaster: number): number {
+  const own = usageOf(process.pid)!;
+  return own.ownMs + own.endedMs + clusterCpuMs(postmaster);
+}
+
 /** ms of a clock that all processes of this machine share. */
 export function clockMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;

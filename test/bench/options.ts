@@ -7,6 +7,8 @@ export interface BenchOptions {
   jobs: number;
   /** Jobs that wait while the backlog is looked at. */
   backlog: number;
+  /** Rows of the database that is backed up. */
+  backupRows: number;
   /** ms that a side of `single` calls, and of `latency` queues. */
   singleMs: number;
   latencyMs: number;
@@ -20,8 +22,8 @@ export interface BenchOptions {
 
 export const USAGE = `npm run bench -- [--rounds N] [--jobs N] [--only <measure>] [--small] [--profile <folder>]`;
 
-const FULL = { rounds: 5, jobs: 20_000, backlog: 100_000, singleMs: 1500, latencyMs: 4000 };
-const SMALL = { rounds: 1, jobs: 500, backlog: 2000, singleMs: 120, latencyMs: 400 };
+const FULL = { rounds: 5, jobs: 20_000, backlog: 100_000, backupRows: 200_000, singleMs: 1500, latencyMs: 4000 };
+const SMALL = { rounds: 1, jobs: 500, backlog: 2000, backupRows: 500, singleMs: 120, latencyMs: 400 };
 
 /** @throws an Error that names the faulty option. */
 export function readOptions(args: string[], measures: readonly string[]): BenchOptions {

@@ -5,6 +5,7 @@ import { temporaryHome } from '../harness/temporaryHome.ts';
 import { machineCpu } from './cpu.ts';
 import { prepareSides } from './databases.ts';
 import { backlog } from './measures/backlog.ts';
+import { backup } from './measures/backup.ts';
 import { bulk } from './measures/bulk.ts';
 import { latency } from './measures/latency.ts';
 import { ledger } from './measures/ledger.ts';
@@ -21,7 +22,7 @@ import { printResult, printTable, type Result } from './report.ts';
 const OTHERS = 'taken by other processes, % of CPU';
 const QUIET = 15;
 
-const MEASURES: Record<string, Measure> = { ledger, bulk, single, latency, backlog };
+const MEASURES: Record<string, Measure> = { ledger, bulk, single, latency, backlog, backup };
 
 async function main(options: BenchOptions): Promise<number> {
   const { home, layout, remove } = temporaryHome();
@@ -47,7 +48,7 @@ async function main(options: BenchOptions): Promise<number> {
     for (const [name, measure] of Object.entries(MEASURES)) {
       if (options.only !== undefined && options.only !== name) continue;
       const before = machineCpu(sides.postmaster);
-      const result = await measure({ sides, options, home, progress });
+      const result = await measure({ sides, server: postgres, options, home, progress });
       const after = machineCpu(sides.postmaster);
       const others = (100 * (after.othersMs - before.othersMs)) / (after.totalMs - before.totalMs);
       result.figures[OTHERS] = Math.max(0, others);

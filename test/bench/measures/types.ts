@@ -1,9 +1,11 @@
+import type { PostgresServer } from '../../../lib/servers/index.ts';
 import type { Sides } from '../databases.ts';
 import type { BenchOptions } from '../options.ts';
 import type { Result } from '../report.ts';
 
 export interface Bench {
   sides: Sides;
+  server: PostgresServer;
   options: BenchOptions;
   /** The home of our workers. */
   home: string;
