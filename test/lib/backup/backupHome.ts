@@ -26,7 +26,7 @@ export function backupHome(database: TestDatabase, extra: Record<string, string>
   write('workspace/note.md', '# A note\n');
   write('workspace/memory/fact.md', 'the sky is blue\n');
   write('.openclaw/agents/scout.yaml', 'name: scout\n');
-  write('.openclaw/credentials/store.json', '{"never":"archived"}');
+  write('.openclaw/credentials/kept.json', '{"never":"archived"}');
   write('tasks/mine.ts', 'export default async () => 1;\n');
   write('uploads/ab/abcdef', 'an upload');
   write('config/providers/one.yaml', 'order: [a, b]\napi_key: "sk-canary-0123456789abcdef0123"\n');
