@@ -1475,6 +1475,11 @@ begin
   if not found then
     perform refuse('OC008', format('backup %s has ended already', backup), 'openclaw backup list');
   end if;
+  if outcome <> 'verified' then
+    perform raise_alert(case outcome when 'partial' then 'warning' else 'error' end, 'backup.archive', format('The backup %s is %s', made.name, outcome), coalesce(problems[1], ''), 'backup-stale');
+  elsif (select b.archive <> 'verified' from ops_backups b where b.id < made.id and b.archive is not null order by b.id desc limit 1) then
+    perform raise_alert('info', 'backup.archive', format('The backup %s is verified', made.name), kind => 'resolved');
+  end if;
   insert into ops_agent_events (kind, severity, payload, tags, trace_id)
     values ('backup.' || outcome, case outcome when 'verified' then 'info' when 'partial' then 'warning' else 'error' end,
             jsonb_build_object('backup', made.id, 'name', made.name, 'bytes', made.bytes, 'faults', problems[1:20]), array['backup'], made.trace_id);
@@ -3112,18 +3117,21 @@ $$;
 COMMENT ON FUNCTION public.record_call(call jsonb) IS 'The outcome of one call to a model or a search service (task model_call, search_call), failed ones too.';
 
 CREATE FUNCTION public.record_drill(backup bigint, ok boolean, took_ms double precision, rows_restored bigint, problems text[]) RETURNS bigint
-    LANGUAGE sql SECURITY DEFINER
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-  with drill as (
-    insert into ops_backup_drills (backup_id, passed, duration_ms, row_count, faults) values (backup, ok, took_ms, rows_restored, problems) returning *),
-  told as (
-    insert into ops_agent_events (kind, severity, payload, tags)
-      select case when d.passed then 'backup.drill_passed' else 'backup.drill_failed' end, case when d.passed then 'info' else 'error' end,
-             jsonb_build_object('backup', b.id, 'name', b.name, 'duration_ms', d.duration_ms, 'rows', d.row_count, 'faults', d.faults[1:20]), array['backup', 'drill']
-      from drill d join ops_backups b on b.id = d.backup_id)
-  select id from drill
-$$;
+declare drill bigint; made ops_backups;
+begin
+  select * into made from ops_backups b where b.id = backup;
+  insert into ops_backup_drills (backup_id, passed, duration_ms, row_count, faults) values (backup, ok, took_ms, rows_restored, problems) returning id into drill;
+  insert into ops_agent_events (kind, severity, payload, tags)
+    values (case when ok then 'backup.drill_passed' else 'backup.drill_failed' end, case when ok then 'info' else 'error' end,
+            jsonb_build_object('backup', made.id, 'name', made.name, 'duration_ms', took_ms, 'rows', rows_restored, 'faults', problems[1:20]), array['backup', 'drill']);
+  if not ok then
+    perform raise_alert('error', 'backup.drill', format('The backup %s could not be restored', made.name), coalesce(problems[1], ''), 'backup-stale');
+  end if;
+  return drill;
+end $$;
 
 COMMENT ON FUNCTION public.record_drill(backup bigint, ok boolean, took_ms double precision, rows_restored bigint, problems text[]) IS 'Records a restore drill, with an event.';
 
@@ -3848,6 +3856,9 @@ begin
   if not found then
     perform refuse('OC011', format('there is no backup %s', backup), 'openclaw backup list');
   end if;
+  if outcome = 'failed' then
+    perform raise_alert('warning', 'backup.offsite', format('The backup %s is on this machine only', made.name), coalesce(problem, ''), 'backup-stale');
+  end if;
   insert into ops_agent_events (kind, severity, payload, tags, trace_id)
     values (case outcome when 'failed' then 'backup.upload_failed' else 'backup.' || outcome end, case outcome when 'failed' then 'error' else 'info' end,
             jsonb_build_object('backup', made.id, 'name', made.name, 'remote', remote_id, 'error', problem), array['backup', 'drive'], made.trace_id);
@@ -4168,6 +4179,17 @@ begin
   perform pg_notify('policy:changed', new.key);
   return null;
 end $$;
+
+CREATE FUNCTION public.tell_trouble(kind text, severity text, title text, payload jsonb, tags text[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into ops_agent_events (kind, severity, payload, tags) values (tell_trouble.kind, tell_trouble.severity, tell_trouble.payload, tell_trouble.tags);
+  perform raise_alert(tell_trouble.severity, tell_trouble.kind, title, left(coalesce(tell_trouble.payload ->> 'error', tell_trouble.payload ->> 'where', ''), 2000));
+end $$;
+
+COMMENT ON FUNCTION public.tell_trouble(kind text, severity text, title text, payload jsonb, tags text[]) IS 'An event, and an alert with its kind as fingerprint.';
 
 CREATE FUNCTION public.trip_breaker(breaker text, lasts interval DEFAULT NULL::interval, reason text DEFAULT NULL::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6777,6 +6799,8 @@ REVOKE ALL ON FUNCTION public.task_allowed(task public.ops_tasks) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.tell_breaker() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.tell_policy() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.tell_trouble(kind text, severity text, title text, payload jsonb, tags text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.trip_breaker(breaker text, lasts interval, reason text) FROM PUBLIC;
 
