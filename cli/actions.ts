@@ -24,6 +24,8 @@ const GROUPS: Record<string, string> = {
   interests: 'what Scout looks for by itself',
   signals: 'what research found',
   incidents: 'what went wrong',
+  pair: 'let people in on Telegram',
+  route: 'where messages go',
   tasks: 'what can be run',
   plans: 'what missions can be made of',
   events: 'what happened',

@@ -1,3 +1,4 @@
+import { startGateway } from '../agents/milkbot/gateway.ts';
 import { folderOf, registerAllAgents, startAgent, startBridge } from '../lib/agents/index.ts';
 import { type Bus, openBus } from '../lib/bus/index.ts';
 import { type Config, loadConfig } from '../lib/config/index.ts';
@@ -29,8 +30,16 @@ export interface Loop {
 
 /** One agent, until SIGTERM or until it cannot go on. */
 export function agent(name: string, options: LoopOptions): Promise<number> {
+  // MilkBot is the gateway: there is no second way to run it.
+  if (name === 'milkbot') return gateway(options);
   const folder = folderOf(loadConfig(), name);
   return runLoop(`agent:${name}`, options, (parts) => startAgent({ ...parts, id: name, folder }));
+}
+
+/** MilkBot with everything that people reach it by. */
+export function gateway(options: LoopOptions): Promise<number> {
+  const folder = folderOf(loadConfig(), 'milkbot');
+  return runLoop('gateway', options, (parts) => startGateway({ ...parts, folder }));
 }
 
 export function bridge(options: LoopOptions): Promise<number> {

@@ -82,6 +82,14 @@ export function addProcessVerbs(program: Command): void {
       process.exitCode = await agent(name, options);
     });
   program
+    .command('gateway')
+    .description('run MilkBot: Telegram in and out, the router, and its own loop')
+    .option('--standby', 'while it runs elsewhere, wait, and take over when that one ends')
+    .action(async (options: { standby?: boolean }) => {
+      const { gateway } = await import('./loops.ts');
+      process.exitCode = await gateway(options);
+    });
+  program
     .command('bridge')
     .description('carry the beats of the agents from Redis to Postgres')
     .option('--standby', 'while it runs elsewhere, wait, and take over when that one ends')

@@ -15,6 +15,7 @@ import { memoryActions } from './memory.ts';
 import { missionActions } from './missions.ts';
 import { providerActions } from './providers.ts';
 import { researchActions } from './research.ts';
+import { pairingActions } from './pairing.ts';
 import { ruleActions } from './rules.ts';
 import { scheduleActions } from './schedules.ts';
 import { traceActions } from './trace.ts';
@@ -44,6 +45,7 @@ export const ACTIONS: readonly Action[] = [
   ...traceActions,
   ...catalogueActions,
   ...agentActions,
+  ...pairingActions,
 ];
 
 export type { Action, ActionContext, ActionInput, ActionResult, Argument, Option } from './types.ts';

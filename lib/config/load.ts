@@ -26,6 +26,8 @@ export interface Config {
   readonly fetchAllow: readonly string[];
   /** Where the screen is served by SSH; port 0: `up` does not. */
   readonly dashboard: { readonly host: string; readonly port: number };
+  /** Of 127.0.0.1. */
+  readonly webhookPort: number;
   readonly services: Services;
   /** A file for a worker's log; unset: standard error. */
   readonly logFile?: string;
@@ -70,6 +72,7 @@ export function loadConfig(environment: Environment = {}): Config {
     hostId: values.OPENCLAW_HOST_ID,
     fetchAllow: values.OPENCLAW_FETCH_ALLOW ?? [],
     dashboard: { host: values.OPENCLAW_DASHBOARD_HOST, port: values.OPENCLAW_DASHBOARD_PORT },
+    webhookPort: values.OPENCLAW_WEBHOOK_PORT,
     services: servicesOf(values),
     logFile: values.OPENCLAW_LOG_FILE,
     backup: { ageRecipient: values.BACKUP_AGE_RECIPIENT, ageIdentityPath: values.BACKUP_AGE_IDENTITY_PATH },

@@ -128,6 +128,10 @@ export const SCHEMA = z.object({
     group: TELEGRAM,
     description: 'Proves that a post comes from Telegram; required with TELEGRAM_WEBHOOK_URL.',
   }),
+  OPENCLAW_WEBHOOK_PORT: defaulted(integer(1, 65_535), '8022', {
+    group: TELEGRAM,
+    description: 'The port of 127.0.0.1 where the webhook listens; a tunnel brings the public address there.',
+  }),
   TELEGRAM_BASE_URL: defaulted(http, 'https://api.telegram.org', { group: TELEGRAM, description: 'The Bot API.' }),
 
   MINIMAX_API_KEY: secret(apiKey, { group: MODELS, description: 'MiniMax. Unset: skipped.' }),

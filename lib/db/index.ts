@@ -8,8 +8,13 @@ export {
   type Queryable,
   transaction,
 } from './connect.ts';
+
+
 export { type LibpqConnection, libpqConnection } from './libpq.ts';
+
+export { poolInTransaction } from './inTransaction.ts';
 export { type MigrateResult, migrate } from './migrate.ts';
+
 export { DATABASE, type PreparedDatabase, prepareDatabase } from './prepare.ts';
 export { LOGIN_ROLES, OWNER, provisionRoles } from './roles.ts';
 export { type Singleton, type SingletonOptions, takeSingleton } from './singleton.ts';

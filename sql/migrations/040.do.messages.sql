@@ -103,6 +103,7 @@ create table outbox (
   part_of bigint,
   part smallint not null default 1,
   edits bigint references outbox (id),
+  answers bigint,
   text text not null check (length(text) > 0),
   options jsonb not null default '{}' check (jsonb_typeof(options) = 'object'),
   severity text not null default 'info' check (severity in ('debug', 'info', 'warning', 'error', 'critical')),
@@ -122,10 +123,12 @@ create table outbox (
 comment on table outbox is 'What goes out, in order within a chat. Delivery is a fact of its own: message_id is the proof, unknown is a message that was in flight when its sender died, skipped one that nobody could be given.';
 comment on column outbox.part_of is 'The first part of a text that was too long for one message.';
 comment on column outbox.edits is 'The row whose message this one rewrites.';
+comment on column outbox.answers is 'The approval that this message asks for: its buttons, and replies to it, answer that.';
 comment on column outbox.revision is 'Raised when the text of a waiting edit is replaced, so that a sender notices what came meanwhile.';
 create index outbox_waiting on outbox (chat_id, (coalesce(part_of, id)), part) where state = 'queued';
 create index outbox_in_flight on outbox (id) where state = 'sending';
 create index outbox_edits on outbox (edits) where edits is not null;
+create index outbox_answers on outbox (answers) where answers is not null;
 create index outbox_message on outbox (chat_id, message_id) where message_id is not null;
 create index outbox_created_at on outbox (created_at);
 
@@ -196,15 +199,15 @@ begin
       where d.kind = 'telegram' and d.revoked_at is null and d.role = any (roles) and d.subject ~ '^[0-9]{1,15}$';
   end if;
   if chats is null then
-    insert into outbox (recipient, text, options, dedupe_key, severity, state, error, ended_at)
-      values ($1, $2, given, $4, $5, 'skipped', 'nobody is paired: openclaw pair list', clock_now())
+    insert into outbox (recipient, text, options, dedupe_key, severity, answers, state, error, ended_at)
+      values ($1, $2, given, $4, $5, (given ->> 'answers')::bigint, 'skipped', 'nobody is paired: openclaw pair list', clock_now())
       on conflict (dedupe_key) do nothing returning id into first_id;
     return coalesce(first_id, (select o.id from outbox o where o.dedupe_key = $4));
   end if;
   foreach chat in array chats loop
     key := case when cardinality(chats) > 1 then $4 || '@' || chat else $4 end;
-    insert into outbox (recipient, chat_id, text, options, dedupe_key, severity)
-      values ($1, chat, $2, given - 'buttons', key, $5)
+    insert into outbox (recipient, chat_id, text, options, dedupe_key, severity, answers)
+      values ($1, chat, $2, given - 'buttons', key, $5, (given ->> 'answers')::bigint)
       on conflict (dedupe_key) do nothing returning id into one;
     if one is null then
       first_id := coalesce(first_id, (select o.id from outbox o where o.dedupe_key = key));

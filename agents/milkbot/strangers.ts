@@ -1,0 +1,40 @@
+import { randomInt } from 'node:crypto';
+import type { PoolClient } from '../../lib/db/index.ts';
+import type { InboxRow, Surroundings } from './update.ts';
+
+/** No 0, O, 1 or I: a code is read aloud and typed. */
+const LETTERS = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
+const LENGTH = 8;
+
+export function pairingCode(): string {
+  return Array.from({ length: LENGTH }, () => LETTERS[randomInt(LETTERS.length)]).join('');
+}
+
+/**
+ * A stranger gets a code, or silence. It is sent past the outbox, because nothing may keep it but its hash; when that fails
+ * the next message gets a new one.
+ */
+export async function invite(
+  tx: PoolClient,
+  { api, db }: Surroundings,
+  row: InboxRow,
+  name: string | undefined,
+): Promise<{ after?: () => Promise<unknown> }> {
+  const code = pairingCode();
+  const { rows } = await tx.query<{ tell: boolean }>("select request_pairing('telegram', $1, $2, $3) as tell", [
+    row.user_id,
+    name ?? '',
+    code,
+  ]);
+  if (!rows[0]!.tell) return {};
+  const text = `This bot serves its owner only. Your code is ${code.slice(0, 4)}-${code.slice(4)}; it is good for one hour. The owner lets you in at the machine with: openclaw pair approve ${code}`;
+  return {
+    after: async () => {
+      await api.sendMessage(Number(row.chat_id), text);
+      await db.query(
+        "update ops_pairings set told_at = clock_now() where kind = 'telegram' and subject = $1 and decided_at is null and told_at is null",
+        [row.user_id],
+      );
+    },
+  };
+}
