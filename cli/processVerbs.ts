@@ -90,6 +90,13 @@ export function addProcessVerbs(program: Command): void {
       process.exitCode = await gateway(options);
     });
   program
+    .command('crew')
+    .description('run the gateway, all agents and the bridge in this one process, as up does')
+    .action(async () => {
+      const { crew } = await import('./crew.ts');
+      process.exitCode = await crew();
+    });
+  program
     .command('bridge')
     .description('carry the beats of the agents from Redis to Postgres')
     .option('--standby', 'while it runs elsewhere, wait, and take over when that one ends')

@@ -3,7 +3,7 @@ import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { CODE_ROOT, type Config, loadConfig } from '../lib/config/index.ts';
 import { commandLineActor, createPool, DATABASE, prepareDatabase } from '../lib/db/index.ts';
-import { EXIT, OpenClawError } from '../lib/errors/index.ts';
+import { EXIT, messageOf, OpenClawError } from '../lib/errors/index.ts';
 import { clearRunState, markStopping, type RunState, readRunState, takeHome } from '../lib/host/runState.ts';
 import { createLogger } from '../lib/log/index.ts';
 import { ensureServers, stopServers } from '../lib/servers/index.ts';
@@ -13,7 +13,10 @@ import { showLiveStatus } from './liveStatus.ts';
 import { SCREEN_FLAGS, superviseScreen } from './screenProcess.ts';
 import { serverLines } from './status.ts';
 import { watchServers } from './watchServers.ts';
-import { superviseWorker } from './workerProcess.ts';
+import { superviseProcess } from './workerProcess.ts';
+
+/** Each loop of it has 10 s. */
+const CREW_STOP_LIMIT_MS = 12_000;
 
 export interface UpOptions {
   detach?: boolean;
@@ -83,15 +86,18 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
     );
     if (database.notice) say(`roles     ${database.notice}`);
 
-    const worker = superviseWorker(['missions', 'upkeep', 'reactions', 'learning'], {
-      logFd: openSync(logFile, 'a', 0o600),
+    const logFd = openSync(logFile, 'a', 0o600);
+    const onChange = (line: string) => {
+      log.warn(line);
+      say(line);
+    };
+    const worker = superviseProcess('the worker', ['worker', 'missions', 'upkeep', 'reactions', 'learning'], {
+      logFd,
       logFile,
       stopLimitMs: config.drainTimeoutMs + 5000,
-      onChange: (line) => {
-        log.warn(line);
-        say(line);
-      },
+      onChange,
     });
+    const crew = superviseProcess('the crew', ['crew'], { logFd, logFile, stopLimitMs: CREW_STOP_LIMIT_MS, onChange });
     const db = createPool(servers.postgres.urlFor('openclaw_worker', DATABASE), {
       name: 'up',
       max: 2,
@@ -114,6 +120,10 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
       const { faults } = await Promise.race([worker.ready, aborted(stopping.signal)]);
       for (const fault of faults) say(`faulty    ${fault.file}: ${fault.message}`);
       say(`workers   missions, upkeep, reactions, learning: pid ${worker.pid()}; log: ${logFile}`);
+      // Work is done without them: what keeps them from starting is said, and tried again.
+      crew.ready
+        .then(() => say(`agents    milkbot, atlas, scout, bridge: pid ${crew.pid()}`))
+        .catch((error: unknown) => say(`agents    not yet: ${messageOf(error)}`));
       if (options.firstMission)
         await submitFirstMission({ config, db, plan: options.firstMission, say, signal: stopping.signal });
       say('up. Stop it with Ctrl-C, or from elsewhere with: openclaw down');
@@ -124,7 +134,7 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
       watch.stop();
       await markStopping(config.layout);
       say('stopping: running jobs get their signal, what is unfinished is given back');
-      await Promise.all([worker.stop(), screen?.stop()]);
+      await Promise.all([worker.stop(), crew.stop(), screen?.stop()]);
       await db.end();
     }
   } catch (error) {

@@ -2,34 +2,31 @@ import { type ChildProcess, fork } from 'node:child_process';
 import path from 'node:path';
 import { CODE_ROOT } from '../lib/config/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
-import type { PoolName } from '../lib/tasks/types.ts';
 
-export interface SupervisedWorker {
+export interface SupervisedProcess {
   /** Resolves at the first "ready", rejects when the process ends before it. */
   ready: Promise<{ faults: { file: string; message: string }[] }>;
   pid: () => number | undefined;
   stop: () => Promise<void>;
 }
 
-/** A worker that has not said "ready" by then hangs. */
+/** A process that has not said "ready" by then hangs. */
 const START_LIMIT_MS = 60_000;
 const RESTART_MS = { first: 500, max: 30_000 };
 /** A process that worked this long has started well: the next restart is quick again. */
 const STEADY_MS = 60_000;
 
 /**
- * Runs `openclaw worker <pools>` as a child process and starts it again whenever it ends, with a growing pause, so that
- * one crash costs a second and a crash loop costs nothing. Exit code 78 (configuration) is not retried.
+ * Runs a verb (`worker missions upkeep`, `crew`) as a child process and starts it again whenever it ends, with a growing
+ * pause, so that one crash costs a second and a crash loop costs nothing. Exit code 78 (configuration) is not retried.
+ *
+ * @param what how it is called in what is said of it: `the worker`.
  */
-export function superviseWorker(
-  pools: readonly PoolName[],
-  {
-    logFd,
-    logFile,
-    stopLimitMs,
-    onChange,
-  }: { logFd: number; logFile: string; stopLimitMs: number; onChange: (line: string) => void },
-): SupervisedWorker {
+export function superviseProcess(
+  what: string,
+  args: readonly string[],
+  { logFd, logFile, stopLimitMs, onChange }: { logFd: number; logFile: string; stopLimitMs: number; onChange: (line: string) => void },
+): SupervisedProcess {
   let child: ChildProcess | undefined;
   let stopping = false;
   let pause = RESTART_MS.first;
@@ -39,7 +36,7 @@ export function superviseWorker(
   ready.promise.catch(() => undefined);
   const late = setTimeout(() => {
     ready.reject(
-      new OpenClawError('E_WORKER_START', `the worker was not ready after ${START_LIMIT_MS / 1000} s`, {
+      new OpenClawError('E_WORKER_START', `${what} was not ready after ${START_LIMIT_MS / 1000} s`, {
         remedy: 'look into the log: a task file may hang while it is loaded',
       }),
     );
@@ -48,7 +45,7 @@ export function superviseWorker(
 
   const start = () => {
     const startedAt = Date.now();
-    const running = fork(path.join(CODE_ROOT, 'cli/main.ts'), ['worker', ...pools], {
+    const running = fork(path.join(CODE_ROOT, 'cli/main.ts'), [...args], {
       stdio: ['ignore', logFd, logFd, 'ipc'],
       execArgv: process.execArgv,
       // By its name, so that it follows a rotation; the descriptor takes what a crash says.
@@ -66,18 +63,18 @@ export function superviseWorker(
         resolve();
         if (stopping) return;
         ready.reject(
-          new OpenClawError('E_WORKER_START', `the worker ended (${signal ?? `code ${code}`}) before it was ready`, {
+          new OpenClawError('E_WORKER_START', `${what} ended (${signal ?? `code ${code}`}) before it was ready`, {
             remedy: 'the end of the log says why',
             exitCode: code ?? EXIT.failed,
           }),
         );
-        if (code === 78) return onChange('the worker refuses its configuration and is not started again; see the log');
+        if (code === 78) return onChange(`${what} refuses its configuration and is not started again; see the log`);
         if (Date.now() - startedAt > STEADY_MS) pause = RESTART_MS.first;
-        onChange(`the worker ended (${signal ?? `code ${code}`}); it is started again in ${pause} ms`);
+        onChange(`${what} ended (${signal ?? `code ${code}`}); it is started again in ${pause} ms`);
         restartTimer = setTimeout(start, pause);
         pause = Math.min(pause * 2, RESTART_MS.max);
       });
-      running.once('error', (error) => onChange(`the worker could not be started: ${error.message}`));
+      running.once('error', (error) => onChange(`${what} could not be started: ${error.message}`));
     });
   };
   start();

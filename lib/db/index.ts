@@ -8,11 +8,8 @@ export {
   type Queryable,
   transaction,
 } from './connect.ts';
-
-
-export { type LibpqConnection, libpqConnection } from './libpq.ts';
-
 export { poolInTransaction } from './inTransaction.ts';
+export { type LibpqConnection, libpqConnection } from './libpq.ts';
 export { type MigrateResult, migrate } from './migrate.ts';
 
 export { DATABASE, type PreparedDatabase, prepareDatabase } from './prepare.ts';

@@ -12,7 +12,23 @@ const CALL_LIMIT_S = 15;
 export function openApi(config: Config, timeoutSeconds = CALL_LIMIT_S): TelegramApi | undefined {
   const { token, baseUrl } = config.services.telegram;
   if (!token) return undefined;
-  return new Api(token, { apiRoot: baseUrl, timeoutSeconds, sensitiveLogs: false });
+  return new Api(token, { apiRoot: baseUrl, timeoutSeconds, sensitiveLogs: false, fetch: nativeFetch as never });
+}
+
+interface Call {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string;
+  signal?: { readonly aborted: boolean; addEventListener(type: 'abort', listener: () => void): void };
+}
+
+/** Node's own: grammY's node-fetch 2 waits for its time limit when a connection is cut inside an answer. */
+function nativeFetch(url: string, { method, headers, body, signal }: Call): Promise<Response> {
+  // grammY's signal is one of a package, which Node's fetch does not take.
+  const own = new AbortController();
+  if (signal?.aborted) own.abort();
+  signal?.addEventListener('abort', () => own.abort());
+  return fetch(url, { method, headers, body, signal: own.signal });
 }
 
 export type Trouble =
@@ -45,7 +61,8 @@ export function troubleOf(error: unknown): Trouble {
     return { kind: 'refused', code, text };
   }
   if (error instanceof HttpError) {
-    const inner = error.error as { message?: string; code?: string } | undefined;
+    const outer = error.error as { message?: string; cause?: { message?: string; code?: string } } | undefined;
+    const inner = outer?.cause ?? (outer as { message?: string; code?: string } | undefined);
     // The message of the outer error names the method only; neither holds the token (sensitiveLogs is off).
     const text = `${inner?.code ?? ''} ${inner?.message ?? error.message}`
       .trim()

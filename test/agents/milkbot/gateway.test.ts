@@ -31,6 +31,9 @@ async function start(waitMs = 500) {
     waitMs,
     pollSeconds: 2,
     folder: path.join(CODE_ROOT, 'agents/milkbot'),
+  }).catch(async (error: unknown) => {
+    await bus.close();
+    throw error;
   });
   return {
     gateway,
@@ -71,10 +74,16 @@ const handled = (updateId: number) =>
 const next = async (chat: number, since: number) =>
   eventually(async () => telegram.sent.filter((message) => message.chat_id === chat)[since], `an answer in ${chat}`);
 const count = (chat: number) => telegram.sent.filter((message) => message.chat_id === chat).length;
+/** Writes, and waits for the answer to exactly that. */
 const ask = async (text: string, from = OWNER, more = {}) => {
-  const before = count(from);
-  telegram.write(from, text, more);
-  return next(from, before);
+  const { id } = await handled(telegram.write(from, text, more));
+  const [{ message_id }] = await eventually(async () => {
+    const rows = await query("select message_id from outbox where dedupe_key = $1 and state = 'sent'", [
+      `in${id}/answer`,
+    ]);
+    return rows.length > 0 && rows;
+  }, `an answer to ${text}`);
+  return telegram.sent.find((message) => message.message_id === Number(message_id))!;
 };
 
 test('a command is answered at once; the same update twice is one row and one answer', async () => {
@@ -94,7 +103,8 @@ test('a command is answered at once; the same update twice is one row and one an
 });
 
 test('a stranger gets a code and nothing else; it is approved at the machine, and a revoked device is refused', async () => {
-  const invited = await ask('/status', 900);
+  telegram.write(900, '/status');
+  const invited = await next(900, 0);
   const code = /pair approve ([A-HJ-NP-Z2-9]{8})$/.exec(invited.text)![1]!;
   const again = telegram.write(900, 'hello?');
   assert.is((await handled(again)).outcome, 'refused');
@@ -144,7 +154,7 @@ test('edited messages, forwards and groups are no orders', async () => {
 
 test('what is hard to reverse is confirmed by its own person, once, within 60 s, also after a restart', async () => {
   const [{ id }] = await query(
-    `select add_mission('{"kind": "x", "steps": [{"name": "a", "task": "wait", "payload": {}}]}') as id`,
+    `select add_mission('{"kind": "x", "steps": [{"name": "a", "task": "echo", "payload": {"n": 1}}]}') as id`,
   );
   const asked = await ask(`/cancel m${id}`);
   const [yes] = asked.buttons[0]!;
@@ -153,7 +163,11 @@ test('what is hard to reverse is confirmed by its own person, once, within 60 s,
   await running.stop();
   running = await start();
   await query("select add_device('telegram', 'second', '502', 'operator')");
-  assert.is((await handled(telegram.press(502, asked, yes!.callback_data))).error, 'unknown', 'not from another chat');
+  assert.is(
+    (await handled(telegram.press(502, asked, yes!.callback_data))).error,
+    'for another',
+    'not by somebody else',
+  );
   const before = count(OWNER);
   const first = await handled(telegram.press(OWNER, asked, yes!.callback_data));
   assert.is(first.outcome, 'answered');
@@ -189,7 +203,9 @@ test('an approval comes with buttons; a press answers it, and the message says s
     async () => /→ approve, by telegram:501/.test(asked.text) && asked.buttons.length === 0,
     'the message says so',
   );
+  const asks = count(OWNER);
   const [{ id: second }] = await query("select ask_approval('code', 'And this?', who => 'owner') as id");
+  await next(OWNER, asks);
   const reject = await ask(`/reject a${second} not today`);
   assert.match(reject.text, /a\d+/);
   assert.is((await query('select answer, reason from ops_approvals where id = $1', [second]))[0].reason, 'not today');
@@ -256,7 +272,11 @@ test('the outbox: 429 obeyed, bad HTML once more as plain text, long texts split
   await query(
     `select queue_message('telegram:603', '<b>' || repeat('x &amp; <i>y</i> z ', 800) || '</b>', '{"html": true}')`,
   );
-  await next(603, 2);
+  await eventually(
+    async () => (await query("select from outbox where chat_id = 603 and state <> 'sent'")).length === 0,
+    'all parts are sent',
+  );
+  assert.ok(count(603) >= 3);
   assert.ok(
     telegram.sent.filter((message) => message.chat_id === 603).every((message) => message.parse_mode === 'HTML'),
     'each part is sound HTML',
