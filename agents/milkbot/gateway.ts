@@ -30,6 +30,7 @@ export interface GatewayOptions {
   waitMs?: number;
   signal?: AbortSignal;
   pollSeconds?: number;
+  chatBurst?: number;
   /** Of MilkBot's identity and handlers. */
   folder: string;
 }
@@ -119,7 +120,7 @@ async function startTelegram(
   const { token, webhookUrl, webhookSecret } = config.services.telegram;
   const botId = botIdOf(token!);
   const bell = createDoorbell();
-  const sender = startSender({ api, db, log });
+  const sender = startSender({ api, db, log, chatBurst: options.chatBurst });
   const around: Surroundings = {
     api,
     username: '',

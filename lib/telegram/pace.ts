@@ -10,7 +10,7 @@ interface Bucket {
 }
 
 /** Which chats rest now, so that a 429 is the exception. */
-export function createPace(now: () => number = Date.now) {
+export function createPace(now: () => number = Date.now, chatBurst = CHAT.burst) {
   const all: Bucket = { left: ALL.burst, at: now() };
   const chats = new Map<string, Bucket>();
   const until = new Map<string, number>();
@@ -26,7 +26,7 @@ export function createPace(now: () => number = Date.now) {
     rest,
     took: (chat: string, edit: boolean) => {
       fill(all, ALL).left -= 1;
-      const limits = chat.startsWith('-') ? GROUP : CHAT;
+      const limits = chat.startsWith('-') ? GROUP : { ...CHAT, burst: chatBurst };
       const bucket = fill(chats.get(chat) ?? { left: limits.burst, at: now() }, limits);
       bucket.left -= 1;
       chats.set(chat, bucket);

@@ -21,6 +21,8 @@ export interface SenderOptions {
   api: TelegramApi;
   db: Pool;
   log: Logger;
+  /** Messages to one chat before they are paced. */
+  chatBurst?: number;
 }
 
 /** The bell that NOTIFY outbox rings; this is for a ring that was lost, and for what rests. */
@@ -33,12 +35,12 @@ const ATTEMPTS = 8;
  * Sends what waits in the outbox: in order within a chat, several chats side by side. A row is committed as `sending`
  * before anything goes out and as `sent`, with the message's id, after it; what was in between at a kill is `unknown`.
  */
-export function startSender({ api, db, log }: SenderOptions): {
+export function startSender({ api, db, log, chatBurst }: SenderOptions): {
   ring: () => void;
   stop: (limitMs: number) => Promise<void>;
 } {
   const bell = createDoorbell();
-  const pace = createPace();
+  const pace = createPace(Date.now, chatBurst);
   const stopping = new AbortController();
   const inHand = new Map<string, Promise<void>>();
 

@@ -30,6 +30,7 @@ async function start(waitMs = 500) {
     log,
     waitMs,
     pollSeconds: 2,
+    chatBurst: 1000,
     folder: path.join(CODE_ROOT, 'agents/milkbot'),
   }).catch(async (error: unknown) => {
     await bus.close();
@@ -62,6 +63,8 @@ test.after(async () => {
   await running.stop();
   await telegram.kill();
   await database.drop();
+  // Whatever a closed connection leaves behind must not keep the run; the result stands in process.exitCode.
+  setTimeout(() => process.exit(), 3000).unref();
 });
 
 const query = async (sql: string, values: unknown[] = []) => (await database.pool.query(sql, values)).rows;
