@@ -25,7 +25,12 @@ const STEADY_MS = 60_000;
 export function superviseProcess(
   what: string,
   args: readonly string[],
-  { logFd, logFile, stopLimitMs, onChange }: { logFd: number; logFile: string; stopLimitMs: number; onChange: (line: string) => void },
+  {
+    logFd,
+    logFile,
+    stopLimitMs,
+    onChange,
+  }: { logFd: number; logFile: string; stopLimitMs: number; onChange: (line: string) => void },
 ): SupervisedProcess {
   let child: ChildProcess | undefined;
   let stopping = false;
