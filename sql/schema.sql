@@ -680,6 +680,30 @@ CREATE FUNCTION public.approve(id bigint, answer text DEFAULT 'approve'::text, r
 
 COMMENT ON FUNCTION public.approve(id bigint, answer text, reason text) IS 'Answers approval id, with approve unless said otherwise.';
 
+CREATE FUNCTION public.approve_pairing(code text, role text DEFAULT NULL::text, name text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare p ops_pairings; device bigint; as_role text;
+begin
+  if current_source() = 'telegram' then
+    perform refuse('OC006', 'pairing is not approved in a chat', 'openclaw pair approve <code>, at the machine');
+  end if;
+  select * into p from ops_pairings w where w.decided_at is null and w.expires_at > clock_now() and w.code_hash = pairing_hash(w.salt, $1) order by w.id limit 1 for no key update;
+  if not found then
+    perform refuse('OC011', 'no pairing that waits has this code', 'openclaw pair list; a code is good for an hour, and the person gets a new one by writing again');
+  end if;
+  as_role := coalesce($2, case when exists (select from ops_devices d where d.kind = 'telegram' and d.role = 'owner' and d.revoked_at is null) then 'operator' else 'owner' end);
+  device := add_device(p.kind, coalesce($3, coalesce(nullif(left(regexp_replace(p.name, '[^A-Za-z0-9_.@-]', '', 'g'), 40), ''), 'user') || '-' || p.subject), p.subject, as_role);
+  update ops_pairings w set decided_at = clock_now(), decided_by = current_actor(), outcome = 'approved', device_id = device where w.id = p.id;
+  perform record_act('pair approve', 'd' || device, null, jsonb_build_object('subject', p.subject, 'role', as_role));
+  perform queue_message('telegram:' || p.subject, format('You are paired, as %s. Send /help for what you can do.', as_role), '{}', 'pairing/' || p.id, 'info');
+  return device;
+end $_$;
+
+COMMENT ON FUNCTION public.approve_pairing(code text, role text, name text) IS 'Lets in whoever was given this code. The first is the owner unless said otherwise, later ones operators.';
+
 CREATE FUNCTION public.ask_approval(kind text, question text, options text[] DEFAULT '{approve,reject}'::text[], detail jsonb DEFAULT '{}'::jsonb, who text DEFAULT 'operator'::text, expires_in interval DEFAULT NULL::interval, on_expiry text DEFAULT NULL::text, mission_id bigint DEFAULT NULL::bigint, step_id bigint DEFAULT NULL::bigint, proposal_id bigint DEFAULT NULL::bigint, actor text DEFAULT NULL::text, trace_id uuid DEFAULT NULL::uuid) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1221,6 +1245,95 @@ CREATE FUNCTION public.claim_due_interest() RETURNS SETOF public.ops_interests
 $$;
 
 COMMENT ON FUNCTION public.claim_due_interest() IS 'Takes the interest that is due the longest and plans its next run; of several callers each gets another.';
+
+CREATE TABLE public.inbox (
+    id bigint NOT NULL,
+    source text NOT NULL,
+    update_id bigint NOT NULL,
+    kind text NOT NULL,
+    chat_id bigint,
+    user_id bigint,
+    payload jsonb NOT NULL,
+    trace_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    received_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    handled_at timestamp with time zone,
+    route text,
+    outcome text,
+    error text,
+    CONSTRAINT inbox_check CHECK (((handled_at IS NOT NULL) = (outcome IS NOT NULL))),
+    CONSTRAINT inbox_outcome_check CHECK ((outcome = ANY (ARRAY['answered'::text, 'routed'::text, 'ignored'::text, 'refused'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE public.inbox IS 'What came from outside, committed before it is acknowledged. The same update ten times is one row and one handling.';
+
+COMMENT ON COLUMN public.inbox.source IS 'telegram:<id of the bot>: another bot counts its updates anew.';
+
+CREATE FUNCTION public.claim_inbox(chats_in_hand bigint[]) RETURNS SETOF public.inbox
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  update inbox i set attempts = i.attempts + 1
+    where i.id = (select id from inbox where handled_at is null and coalesce(chat_id, 0) <> all (chats_in_hand) order by id limit 1 for update skip locked)
+    returning i.*
+$$;
+
+CREATE TABLE public.outbox (
+    id bigint NOT NULL,
+    dedupe_key text,
+    channel text DEFAULT 'telegram'::text NOT NULL,
+    recipient text NOT NULL,
+    chat_id bigint,
+    part_of bigint,
+    part smallint DEFAULT 1 NOT NULL,
+    edits bigint,
+    answers bigint,
+    text text NOT NULL,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    severity text DEFAULT 'info'::text NOT NULL,
+    state text DEFAULT 'queued'::text NOT NULL,
+    revision integer DEFAULT 1 NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    message_id bigint,
+    error text,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT outbox_channel_check CHECK ((channel = 'telegram'::text)),
+    CONSTRAINT outbox_check CHECK (((state <> 'sent'::text) OR (message_id IS NOT NULL))),
+    CONSTRAINT outbox_options_check CHECK ((jsonb_typeof(options) = 'object'::text)),
+    CONSTRAINT outbox_severity_check CHECK ((severity = ANY (ARRAY['debug'::text, 'info'::text, 'warning'::text, 'error'::text, 'critical'::text]))),
+    CONSTRAINT outbox_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'unknown'::text, 'skipped'::text]))),
+    CONSTRAINT outbox_text_check CHECK ((length(text) > 0))
+);
+
+COMMENT ON TABLE public.outbox IS 'What goes out, in order within a chat. Delivery is a fact of its own: message_id is the proof, unknown is a message that was in flight when its sender died, skipped one that nobody could be given.';
+
+COMMENT ON COLUMN public.outbox.part_of IS 'The first part of a text that was too long for one message.';
+
+COMMENT ON COLUMN public.outbox.edits IS 'The row whose message this one rewrites.';
+
+COMMENT ON COLUMN public.outbox.answers IS 'The approval that this message asks for: its buttons, and replies to it, answer that.';
+
+COMMENT ON COLUMN public.outbox.revision IS 'Raised when the text of a waiting edit is replaced, so that a sender notices what came meanwhile.';
+
+CREATE FUNCTION public.claim_outbox(resting bigint[], at_most integer) RETURNS SETOF public.outbox
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  update outbox o set state = 'sending', started_at = clock_now(), attempts = o.attempts + 1
+    where o.id in (
+      select head.id from (
+        select distinct on (chat_id) id, not_before from outbox
+        where state = 'queued' and chat_id is not null and chat_id <> all (resting)
+        order by chat_id, coalesce(part_of, id), part) head
+      where head.not_before <= clock_now() order by head.id limit at_most)
+    and o.state = 'queued'
+    returning o.*
+$$;
 
 CREATE FUNCTION public.close_function_steps(mission bigint, of_epoch integer, parents bigint[]) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1785,6 +1898,18 @@ end $_$;
 
 COMMENT ON FUNCTION public.finish_agent_message(message bigint, outcome text, result jsonb, error_class text, error text) IS 'Marks a message as handled or failed, with its event and its outcome, once.';
 
+CREATE FUNCTION public.finish_inbox(received bigint, route text, outcome text, error text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+begin
+  update inbox i set handled_at = clock_now(), route = $2, outcome = $3, error = $4 where i.id = $1 and i.handled_at is null;
+  return found;
+end $_$;
+
+COMMENT ON FUNCTION public.finish_inbox(received bigint, route text, outcome text, error text) IS 'The one end of an update, in the transaction of all that it caused; false where it has ended already.';
+
 CREATE FUNCTION public.forget_memory(memory bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2072,6 +2197,18 @@ end $$;
 
 COMMENT ON FUNCTION public.learn(at_most integer) IS 'Takes the next outcomes into the statistics, in one transaction with the cursor; returns how many. 0: caught up.';
 
+CREATE FUNCTION public.lose_outbox() RETURNS integer
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  with lost as (
+    update outbox set state = 'unknown', ended_at = clock_now(), error = 'its sender died while it was on its way' where state = 'sending' returning id, trace_id),
+  told as (
+    insert into ops_agent_events (kind, agent, severity, payload, trace_id)
+      select 'message.unknown', 'milkbot', 'warning', jsonb_build_object('outbox', id), trace_id from lost returning 1)
+  select count(*)::integer from told
+$$;
+
 CREATE FUNCTION public.mark_backup_pruned(backup bigint, place text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2333,6 +2470,10 @@ begin
 end $_$;
 
 COMMENT ON FUNCTION public.open_incident(kind text, subject text, severity text, what text, why text, needed text) IS 'Opens an incident, with its event and its alert, or counts one that is open already.';
+
+CREATE FUNCTION public.pairing_hash(salt text, code text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    RETURN sha256(convert_to(((salt || ':'::text) || upper(regexp_replace(code, '[^A-Za-z0-9]'::text, ''::text, 'g'::text))), 'UTF8'::name));
 
 CREATE FUNCTION public.park_paused(mission bigint, job bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2815,15 +2956,15 @@ begin
       where d.kind = 'telegram' and d.revoked_at is null and d.role = any (roles) and d.subject ~ '^[0-9]{1,15}$';
   end if;
   if chats is null then
-    insert into outbox (recipient, text, options, dedupe_key, severity, state, error, ended_at)
-      values ($1, $2, given, $4, $5, 'skipped', 'nobody is paired: openclaw pair list', clock_now())
+    insert into outbox (recipient, text, options, dedupe_key, severity, answers, state, error, ended_at)
+      values ($1, $2, given, $4, $5, (given ->> 'answers')::bigint, 'skipped', 'nobody is paired: openclaw pair list', clock_now())
       on conflict (dedupe_key) do nothing returning id into first_id;
     return coalesce(first_id, (select o.id from outbox o where o.dedupe_key = $4));
   end if;
   foreach chat in array chats loop
     key := case when cardinality(chats) > 1 then $4 || '@' || chat else $4 end;
-    insert into outbox (recipient, chat_id, text, options, dedupe_key, severity)
-      values ($1, chat, $2, given - 'buttons', key, $5)
+    insert into outbox (recipient, chat_id, text, options, dedupe_key, severity, answers)
+      values ($1, chat, $2, given - 'buttons', key, $5, (given ->> 'answers')::bigint)
       on conflict (dedupe_key) do nothing returning id into one;
     if one is null then
       first_id := coalesce(first_id, (select o.id from outbox o where o.dedupe_key = key));
@@ -3172,6 +3313,24 @@ CREATE FUNCTION public.reject(id bigint, reason text DEFAULT NULL::text) RETURNS
 
 COMMENT ON FUNCTION public.reject(id bigint, reason text) IS 'Answers approval id with reject.';
 
+CREATE FUNCTION public.reject_pairing(code text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare rejected bigint;
+begin
+  update ops_pairings p set decided_at = clock_now(), decided_by = current_actor(), outcome = 'rejected'
+    where p.id = (select w.id from ops_pairings w where w.decided_at is null and w.expires_at > clock_now()
+                    and (w.code_hash = pairing_hash(w.salt, $1) or w.id::text = $1) order by w.id limit 1 for no key update)
+    returning p.id into rejected;
+  if rejected is null then
+    perform refuse('OC011', 'no pairing that waits has this code or number', 'openclaw pair list');
+  end if;
+  perform record_act('pair reject', 'pairing ' || rejected, null, '{"outcome": "rejected"}');
+  return rejected;
+end $_$;
+
 CREATE FUNCTION public.release_pool(dead_pool text, cause text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -3326,6 +3485,29 @@ begin
   end if;
   return earlier.id;
 end $$;
+
+CREATE FUNCTION public.request_pairing(kind text, subject text, name text, code text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare waiting ops_pairings; fresh text := gen_random_uuid()::text;
+begin
+  -- Two strangers at once must not both be the third.
+  lock table ops_pairings in share row exclusive mode;
+  select * into waiting from ops_pairings p where p.kind = $1 and p.subject = $2 and p.created_at > clock_now() - interval '1 hour' order by p.id desc limit 1;
+  if found then
+    -- Its code was made and never sent: the next message gets a new one.
+    update ops_pairings p set salt = fresh, code_hash = pairing_hash(fresh, $4) where p.id = waiting.id and p.told_at is null and p.decided_at is null;
+    return found;
+  end if;
+  if (select count(*) from ops_pairings p where p.kind = $1 and p.decided_at is null and p.expires_at > clock_now()) >= 3 then
+    return false;
+  end if;
+  insert into ops_pairings (kind, subject, name, salt, code_hash, expires_at)
+    values ($1, $2, left(regexp_replace($3, '[[:cntrl:]]', ' ', 'g'), 100), fresh, pairing_hash(fresh, $4), clock_now() + interval '1 hour');
+  return true;
+end $_$;
 
 CREATE FUNCTION public.reserve_spend(provider text, model text DEFAULT NULL::text, amount_usd numeric DEFAULT NULL::numeric, agent text DEFAULT NULL::text, mission_id bigint DEFAULT NULL::bigint, step_id bigint DEFAULT NULL::bigint, job bigint DEFAULT NULL::bigint, task text DEFAULT NULL::text, holder text DEFAULT NULL::text, keep interval DEFAULT '00:15:00'::interval, trace_id uuid DEFAULT NULL::uuid, kind text DEFAULT 'call'::text) RETURNS public.spend_answer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3661,6 +3843,13 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.rollback_policy(key text, to_version integer, reason text) IS 'Makes an earlier value (by default the one before) the newest version: history only grows.';
+
+CREATE FUNCTION public.route_message(text text) RETURNS TABLE(name text, target text, pattern text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$ select r.name, r.target, r.pattern from ops_routes r where r.enabled and btrim($1) ~* r.pattern order by r.position limit 1 $_$;
+
+COMMENT ON FUNCTION public.route_message(text text) IS 'The one row that decides: the gateway routes by it and `route explain` shows it.';
 
 CREATE TABLE public.ops_reaction_rules (
     id bigint NOT NULL,
@@ -4116,6 +4305,30 @@ end $$;
 
 COMMENT ON FUNCTION public.sweep_pool(silent_pool text) IS 'Declares a silent pool dead: ends its sessions, then gives back what it held. Null when it is not silent, or another does it now.';
 
+CREATE FUNCTION public.sync_allowed_users(ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare one bigint; n integer := 0; gone bigint;
+begin
+  perform pg_advisory_xact_lock(hashtext('sync_allowed_users'));
+  for gone in select d.id from ops_devices d where d.kind = 'telegram' and d.created_by = 'config' and d.revoked_at is null and d.subject <> all (ids::text[]) order by d.id loop
+    perform revoke_device(gone);
+    n := n + 1;
+  end loop;
+  foreach one in array ids loop
+    if exists (select from ops_devices d where d.kind = 'telegram' and d.subject = one::text and (d.revoked_at is null or d.created_by = 'config')) then
+      continue;
+    end if;
+    perform set_config('openclaw.actor', 'config', true);
+    perform add_device('telegram', 'user-' || one, one::text, case when one = ids[1] then 'owner' else 'operator' end);
+    n := n + 1;
+  end loop;
+  return n;
+end $$;
+
+COMMENT ON FUNCTION public.sync_allowed_users(ids bigint[]) IS 'Makes devices of the configured Telegram users; returns how many were added or revoked.';
+
 CREATE FUNCTION public.take_call_turn(wanted_service text, spacing interval, patience interval DEFAULT '00:00:05'::interval) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -4568,6 +4781,16 @@ CREATE VIEW public.agent_status AS
 
 COMMENT ON VIEW public.agent_status IS 'Each agent with its last beat: alive, degraded (its beats come without Redis), stopped (by a person), down, never.';
 
+CREATE TABLE public.chat_conversations (
+    chat_id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    topic text NOT NULL,
+    state jsonb DEFAULT '{}'::jsonb NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.chat_conversations IS 'What the bot has asked a person and waits to hear; forgotten after ten minutes.';
+
 CREATE TABLE public.checkpoints (
     scope text NOT NULL,
     name text NOT NULL,
@@ -4584,29 +4807,6 @@ CREATE TABLE public.clock_override (
 );
 
 COMMENT ON TABLE public.clock_override IS 'Empty in production. A test writes one row here to set the time that clock_now() tells to every session.';
-
-CREATE TABLE public.inbox (
-    id bigint NOT NULL,
-    source text NOT NULL,
-    update_id bigint NOT NULL,
-    kind text NOT NULL,
-    chat_id bigint,
-    user_id bigint,
-    payload jsonb NOT NULL,
-    trace_id uuid DEFAULT gen_random_uuid() NOT NULL,
-    attempts smallint DEFAULT 0 NOT NULL,
-    received_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
-    handled_at timestamp with time zone,
-    route text,
-    outcome text,
-    error text,
-    CONSTRAINT inbox_check CHECK (((handled_at IS NOT NULL) = (outcome IS NOT NULL))),
-    CONSTRAINT inbox_outcome_check CHECK ((outcome = ANY (ARRAY['answered'::text, 'routed'::text, 'ignored'::text, 'refused'::text, 'failed'::text])))
-);
-
-COMMENT ON TABLE public.inbox IS 'What came from outside, committed before it is acknowledged. The same update ten times is one row and one handling.';
-
-COMMENT ON COLUMN public.inbox.source IS 'telegram:<id of the bot>: another bot counts its updates anew.';
 
 ALTER TABLE public.inbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.inbox_id_seq
@@ -5383,6 +5583,37 @@ ALTER TABLE public.ops_outcomes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.ops_pairings (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    name text NOT NULL,
+    salt text DEFAULT (gen_random_uuid())::text NOT NULL,
+    code_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    told_at timestamp with time zone,
+    decided_at timestamp with time zone,
+    decided_by text,
+    outcome text,
+    device_id bigint,
+    CONSTRAINT ops_pairings_check CHECK (((decided_at IS NOT NULL) = (outcome IS NOT NULL))),
+    CONSTRAINT ops_pairings_check1 CHECK (((outcome = 'approved'::text) = (device_id IS NOT NULL))),
+    CONSTRAINT ops_pairings_kind_check CHECK ((kind = 'telegram'::text)),
+    CONSTRAINT ops_pairings_outcome_check CHECK ((outcome = ANY (ARRAY['approved'::text, 'rejected'::text])))
+);
+
+COMMENT ON TABLE public.ops_pairings IS 'People who asked to be let in. Three may wait at once, each for an hour.';
+
+ALTER TABLE public.ops_pairings ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_pairings_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.ops_policy (
     key text NOT NULL,
     version integer NOT NULL,
@@ -5515,6 +5746,29 @@ COMMENT ON COLUMN public.ops_research_signals.seen IS 'How often it was found wh
 
 ALTER TABLE public.ops_research_signals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_research_signals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.ops_routes (
+    id bigint NOT NULL,
+    "position" integer NOT NULL,
+    name text NOT NULL,
+    pattern text NOT NULL,
+    target text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    description text NOT NULL,
+    CONSTRAINT ops_routes_name_check CHECK ((name ~ '^[a-z][a-z0-9_]{0,62}$'::text)),
+    CONSTRAINT ops_routes_target_check CHECK ((target ~ '^(command|agent:[a-z][a-z0-9_]{0,31})$'::text))
+);
+
+COMMENT ON TABLE public.ops_routes IS 'Where a text goes: the first enabled row, by position, whose pattern (a regular expression, without regard to case) matches.';
+
+ALTER TABLE public.ops_routes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_routes_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -5699,45 +5953,6 @@ ALTER TABLE public.ops_watch_states ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE public.outbox (
-    id bigint NOT NULL,
-    dedupe_key text,
-    channel text DEFAULT 'telegram'::text NOT NULL,
-    recipient text NOT NULL,
-    chat_id bigint,
-    part_of bigint,
-    part smallint DEFAULT 1 NOT NULL,
-    edits bigint,
-    text text NOT NULL,
-    options jsonb DEFAULT '{}'::jsonb NOT NULL,
-    severity text DEFAULT 'info'::text NOT NULL,
-    state text DEFAULT 'queued'::text NOT NULL,
-    revision integer DEFAULT 1 NOT NULL,
-    attempts smallint DEFAULT 0 NOT NULL,
-    not_before timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    message_id bigint,
-    error text,
-    actor text DEFAULT public.current_actor() NOT NULL,
-    trace_id uuid DEFAULT public.current_trace() NOT NULL,
-    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
-    started_at timestamp with time zone,
-    ended_at timestamp with time zone,
-    CONSTRAINT outbox_channel_check CHECK ((channel = 'telegram'::text)),
-    CONSTRAINT outbox_check CHECK (((state <> 'sent'::text) OR (message_id IS NOT NULL))),
-    CONSTRAINT outbox_options_check CHECK ((jsonb_typeof(options) = 'object'::text)),
-    CONSTRAINT outbox_severity_check CHECK ((severity = ANY (ARRAY['debug'::text, 'info'::text, 'warning'::text, 'error'::text, 'critical'::text]))),
-    CONSTRAINT outbox_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'unknown'::text, 'skipped'::text]))),
-    CONSTRAINT outbox_text_check CHECK ((length(text) > 0))
-);
-
-COMMENT ON TABLE public.outbox IS 'What goes out, in order within a chat. Delivery is a fact of its own: message_id is the proof, unknown is a message that was in flight when its sender died, skipped one that nobody could be given.';
-
-COMMENT ON COLUMN public.outbox.part_of IS 'The first part of a text that was too long for one message.';
-
-COMMENT ON COLUMN public.outbox.edits IS 'The row whose message this one rewrites.';
-
-COMMENT ON COLUMN public.outbox.revision IS 'Raised when the text of a waiting edit is replaced, so that a sender notices what came meanwhile.';
 
 ALTER TABLE public.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.outbox_id_seq
@@ -5925,6 +6140,19 @@ CREATE TABLE public.telegram_state (
 
 COMMENT ON TABLE public.telegram_state IS 'How the connection to Telegram is: the age of the last finished poll is its health.';
 
+CREATE TABLE public.uploads (
+    sha256 text NOT NULL,
+    name text NOT NULL,
+    mime text NOT NULL,
+    bytes bigint NOT NULL,
+    file text NOT NULL,
+    actor text DEFAULT public.current_actor() NOT NULL,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    CONSTRAINT uploads_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+
+COMMENT ON TABLE public.uploads IS 'Files that people sent, by hash, below uploads/ of the home. Data only: nothing executes them.';
+
 ALTER TABLE ONLY public.job_requests_direct ALTER COLUMN id SET DEFAULT nextval('graphile_worker.jobs_id_seq1'::regclass);
 
 ALTER TABLE ONLY public.job_requests_direct ALTER COLUMN source SET DEFAULT public.current_source();
@@ -5949,6 +6177,9 @@ ALTER TABLE ONLY public.agent_messages
 
 ALTER TABLE ONLY public.agent_messages
     ADD CONSTRAINT agent_messages_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.chat_conversations
+    ADD CONSTRAINT chat_conversations_pkey PRIMARY KEY (chat_id, user_id);
 
 ALTER TABLE ONLY public.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (scope, name);
@@ -6085,6 +6316,9 @@ ALTER TABLE ONLY public.ops_outcome_errors
 ALTER TABLE ONLY public.ops_outcomes
     ADD CONSTRAINT ops_outcomes_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ops_pairings
+    ADD CONSTRAINT ops_pairings_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.ops_policy_keys
     ADD CONSTRAINT ops_policy_keys_pkey PRIMARY KEY (key);
 
@@ -6114,6 +6348,15 @@ ALTER TABLE ONLY public.ops_repeated_calls
 
 ALTER TABLE ONLY public.ops_research_signals
     ADD CONSTRAINT ops_research_signals_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_routes
+    ADD CONSTRAINT ops_routes_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.ops_routes
+    ADD CONSTRAINT ops_routes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ops_routes
+    ADD CONSTRAINT ops_routes_position_key UNIQUE ("position");
 
 ALTER TABLE ONLY public.ops_search_cache
     ADD CONSTRAINT ops_search_cache_pkey PRIMARY KEY (venue, query_key);
@@ -6150,6 +6393,9 @@ ALTER TABLE ONLY public.telegram_chats
 
 ALTER TABLE ONLY public.telegram_state
     ADD CONSTRAINT telegram_state_pkey PRIMARY KEY (bot_id);
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT uploads_pkey PRIMARY KEY (sha256);
 
 ALTER TABLE ONLY public.workers
     ADD CONSTRAINT workers_pkey PRIMARY KEY (pool_id);
@@ -6252,6 +6498,10 @@ CREATE INDEX ops_outcomes_follow ON public.ops_outcomes USING btree (tx, id);
 
 CREATE UNIQUE INDEX ops_outcomes_one_a_step ON public.ops_outcomes USING btree (step_id, attempt) WHERE (step_id IS NOT NULL);
 
+CREATE INDEX ops_pairings_pending ON public.ops_pairings USING btree (id) WHERE (decided_at IS NULL);
+
+CREATE INDEX ops_pairings_subject ON public.ops_pairings USING btree (kind, subject, created_at DESC);
+
 CREATE INDEX ops_reaction_rules_enabled ON public.ops_reaction_rules USING btree (id) WHERE enabled;
 
 CREATE INDEX ops_reactions_created_at ON public.ops_reactions USING btree (created_at);
@@ -6287,6 +6537,8 @@ CREATE INDEX ops_watch_acts_limits ON public.ops_watch_acts USING btree (act, su
 CREATE UNIQUE INDEX ops_watch_states_now ON public.ops_watch_states USING btree (subject) WHERE (until IS NULL);
 
 CREATE INDEX ops_watch_states_past ON public.ops_watch_states USING btree (subject, since);
+
+CREATE INDEX outbox_answers ON public.outbox USING btree (answers) WHERE (answers IS NOT NULL);
 
 CREATE INDEX outbox_created_at ON public.outbox USING btree (created_at);
 
@@ -6414,6 +6666,9 @@ ALTER TABLE ONLY public.ops_mission_steps
 ALTER TABLE ONLY public.ops_mission_steps
     ADD CONSTRAINT ops_mission_steps_parent_step_id_fkey FOREIGN KEY (parent_step_id) REFERENCES public.ops_mission_steps(id);
 
+ALTER TABLE ONLY public.ops_pairings
+    ADD CONSTRAINT ops_pairings_device_id_fkey FOREIGN KEY (device_id) REFERENCES public.ops_devices(id);
+
 ALTER TABLE ONLY public.ops_reaction_days
     ADD CONSTRAINT ops_reaction_days_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.ops_reaction_rules(id) ON DELETE CASCADE;
 
@@ -6487,6 +6742,8 @@ GRANT ALL ON FUNCTION public.approval_text(approval bigint) TO openclaw_tui;
 REVOKE ALL ON FUNCTION public.approve(id bigint, answer text, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.approve(id bigint, answer text, reason text) TO binaryrogue;
 
+REVOKE ALL ON FUNCTION public.approve_pairing(code text, role text, name text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.ask_approval(kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text, mission_id bigint, step_id bigint, proposal_id bigint, actor text, trace_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.ask_for_step(mission bigint, of_epoch integer, step bigint, kind text, question text, options text[], detail jsonb, who text, expires_in interval, on_expiry text) FROM PUBLIC;
@@ -6543,6 +6800,14 @@ GRANT SELECT ON TABLE public.ops_interests TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.claim_due_interest() FROM PUBLIC;
 
+GRANT SELECT ON TABLE public.inbox TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.claim_inbox(chats_in_hand bigint[]) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.outbox TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.claim_outbox(resting bigint[], at_most integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.close_function_steps(mission bigint, of_epoch integer, parents bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.control_target(scope text, target text) FROM PUBLIC;
@@ -6588,6 +6853,8 @@ REVOKE ALL ON FUNCTION public.fill_template(template text, document jsonb) FROM 
 
 REVOKE ALL ON FUNCTION public.finish_agent_message(message bigint, outcome text, result jsonb, error_class text, error text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.finish_inbox(received bigint, route text, outcome text, error text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.forget_memory(memory bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.function_plan(task text, input jsonb) FROM PUBLIC;
@@ -6612,6 +6879,8 @@ REVOKE ALL ON FUNCTION public.jsonpath_fault(path text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.last_verified_backup() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.learn(at_most integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.lose_outbox() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.mark_backup_pruned(backup bigint, place text) FROM PUBLIC;
 
@@ -6638,6 +6907,8 @@ REVOKE ALL ON FUNCTION public.note_windows(of_service text, windows jsonb) FROM 
 REVOKE ALL ON FUNCTION public.nudge_mission(mission bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.open_incident(kind text, subject text, severity text, what text, why text, needed text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.pairing_hash(salt text, code text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.park_paused(mission bigint, job bigint) FROM PUBLIC;
 
@@ -6710,6 +6981,8 @@ REVOKE ALL ON FUNCTION public.record_removed_jobs() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.reject(id bigint, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reject(id bigint, reason text) TO binaryrogue;
 
+REVOKE ALL ON FUNCTION public.reject_pairing(code text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.release_pool(dead_pool text, cause text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.release_spend(reservation bigint) FROM PUBLIC;
@@ -6721,6 +6994,8 @@ REVOKE ALL ON FUNCTION public.remove_interest(interest bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.renew_leases(pools jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.repeated_request(wanted text, key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.request_pairing(kind text, subject text, name text, code text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reserve_spend(provider text, model text, amount_usd numeric, agent text, mission_id bigint, step_id bigint, job bigint, task text, holder text, keep interval, trace_id uuid, kind text) FROM PUBLIC;
 
@@ -6746,6 +7021,8 @@ GRANT ALL ON FUNCTION public.retry_mission(mission bigint, from_step text) TO bi
 REVOKE ALL ON FUNCTION public.revoke_device(device bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.rollback_policy(key text, to_version integer, reason text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.route_message(text text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.ops_reaction_rules TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_reaction_rules TO openclaw_tui;
@@ -6791,6 +7068,8 @@ REVOKE ALL ON FUNCTION public.steps_to_reopen(mission bigint, from_step text) FR
 REVOKE ALL ON FUNCTION public.submit_job_mission(job bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.sweep_pool(silent_pool text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.sync_allowed_users(ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.take_call_turn(wanted_service text, spacing interval, patience interval) FROM PUBLIC;
 
@@ -6841,12 +7120,12 @@ GRANT SELECT ON TABLE public.ops_outcomes TO openclaw_tui;
 GRANT SELECT ON TABLE public.agent_status TO binaryrogue;
 GRANT SELECT ON TABLE public.agent_status TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.chat_conversations TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.checkpoints TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.clock_override TO PUBLIC;
 GRANT SELECT ON TABLE public.clock_override TO openclaw_tui;
-
-GRANT SELECT ON TABLE public.inbox TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_cancels TO openclaw_tui;
 
@@ -6918,6 +7197,8 @@ GRANT SELECT ON TABLE public.ops_outcome_durations TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_outcome_errors TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.ops_pairings TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.ops_policy TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_policy TO openclaw_tui;
 
@@ -6934,6 +7215,8 @@ GRANT SELECT ON TABLE public.ops_repeated_calls TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_research_signals TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.ops_routes TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.ops_search_cache TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_service_windows TO openclaw_tui;
@@ -6949,8 +7232,6 @@ GRANT SELECT ON TABLE public.ops_watch_acts TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_watch_states TO openclaw_tui;
 
-GRANT SELECT ON TABLE public.outbox TO openclaw_tui;
-
 GRANT SELECT ON TABLE public.research_signals_now TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.schema_migrations TO openclaw_tui;
@@ -6963,3 +7244,5 @@ GRANT SELECT ON TABLE public.task_queue TO openclaw_tui;
 GRANT SELECT ON TABLE public.telegram_chats TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.telegram_state TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.uploads TO openclaw_tui;
