@@ -2,7 +2,7 @@ import { type Day, rowsOfSection, sectionOf, type Work, type WorkerRow } from '.
 import type { State } from '../feed/state.ts';
 import { PAGES } from '../pages/index.ts';
 import type { Page, PageView } from '../pages/types.ts';
-import { clock, count, dollars, since } from '../view/format.ts';
+import { clock, count, dollars, plural, since } from '../view/format.ts';
 import { type Frame, type Line, line, type Panel, type Rect, type Span } from '../view/frame.ts';
 import type { Glyphs } from '../view/glyphs.ts';
 import { clean, width } from '../view/text.ts';
@@ -110,13 +110,13 @@ function header({ state, name, who, role, glyphs, columns }: ShellInput): Line {
   if (work) {
     const open = work.missions.approved + work.missions.running + work.missions.waiting;
     parts.push([`${count(open)} open`, work.missions.running > 0 ? ` (${count(work.missions.running)} running)` : '']);
-    parts.push([`${count(work.jobs.ready + work.jobs.running + work.jobs.retrying)} jobs`]);
+    parts.push([plural(work.jobs.ready + work.jobs.running + work.jobs.retrying, 'job')]);
     parts.push([
       [`${count(workers.length)} ${workers.length === 1 ? 'pool' : 'pools'}`, workers.length === 0 ? 'alarm' : 'bar'],
     ]);
   }
   if (day && (day.jobs.failed > 0 || day.missions.failed > 0))
-    parts.push([[`${count(day.jobs.failed)} failed today`, 'bar']]);
+    parts.push([[`${count(day.jobs.failed + day.missions.failed)} failed today`, 'bar']]);
   if (day && Number(day.cost_usd) > 0) parts.push([`${dollars(day.cost_usd)} today`]);
   const status = !state.postgres.up ? (state.at === 0 ? 'connecting' : 'link lost') : `${glyphs.states.running} live`;
   const right = `${who}${role === 'viewer' ? ' (looks only)' : ''}  ${status} `;
