@@ -46,7 +46,7 @@ const PALETTE = [
   '#ffffff',
 ];
 
-const escape = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+const xml = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 
 function svgOf(terminal: xterm.Terminal): string {
   const parts: string[] = [];
@@ -64,7 +64,7 @@ function svgOf(terminal: xterm.Terminal): string {
         parts.push(`<rect x="${left}" y="${top}" width="${CELL.width + 0.3}" height="${CELL.height}" fill="${back}"/>`);
       if (characters.trim() !== '')
         parts.push(
-          `<text x="${left}" y="${top + 13}" fill="${front}"${cell.isBold() ? ' font-weight="bold"' : ''}>${escape(characters)}</text>`,
+          `<text x="${left}" y="${top + 13}" fill="${front}"${cell.isBold() ? ' font-weight="bold"' : ''}>${xml(characters)}</text>`,
         );
     }
   }
