@@ -103,6 +103,35 @@ test('a person is told once, whatever the number of attempts; with nobody paired
   ]);
 });
 
+test('a person is asked, the mission waits, and goes on with the answer', async () => {
+  const [{ id }] = await query('select add_mission($1::jsonb) as id', [
+    JSON.stringify({
+      kind: 'asks',
+      steps: [
+        { name: 'ask', task: 'ask_person', payload: { question: 'Red or blue?', options: ['red', 'blue'] } },
+        {
+          name: 'note',
+          task: 'write_note',
+          needs: ['ask'],
+          payload: { path: 'colour.md', content: { $path: '$.steps.ask.output.answer' } },
+        },
+      ],
+    }),
+  ]);
+  const asked = await eventually(
+    async () => (await query("select id from ops_approvals where mission_id = $1 and state = 'open'", [id]))[0],
+    'it asks',
+  );
+  await query('select answer_approval($1, $2)', [asked.id, 'blue']);
+  await eventually(
+    async () => (await query("select from ops_missions where id = $1 and state = 'succeeded'", [id])).length > 0,
+    'it goes on',
+    60_000,
+  );
+  const [{ output }] = await query("select output from ops_mission_steps where mission_id = $1 and name = 'ask'", [id]);
+  assert.is(output.answer, 'blue');
+});
+
 test('the day that is over has its uptime as a note and an event', async () => {
   const { steps } = await mission([{ name: 'report', task: 'uptime_report', payload: {} }]);
   assert.is(steps.report.state, 'succeeded', steps.report.error ?? '');
