@@ -50,12 +50,15 @@ export interface WorkerPool {
   stop: (reason: string) => Promise<void>;
 }
 
+/** Fetches and ends of many jobs share connections: a server has a hundred or two in all. */
+const MOST_CONNECTIONS = 24;
 /** Of the time to drain, what giving back and closing take. */
 const CLOSING_MS = 1500;
 
 /** Starts one graphile-worker runner for the tasks of one pool, with its ledger and its lease. */
 export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool> {
   const { runtime, pool, concurrency, localQueueSize = 0 } = options;
+  const poolSize = Math.min(concurrency, MOST_CONNECTIONS) + 4;
   const log = runtime.log.child({ pool });
   const endings: Endings = new Map();
   const running = new Map<string, RunningJob>();
@@ -66,7 +69,7 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
   const ledger: LedgerOptions = { endings, held, log };
   const pgPool = createPool(options.databaseUrl, {
     name: `worker:${pool}@${options.sessionTag}`,
-    max: concurrency + 4,
+    max: poolSize,
     actor: 'system',
     log,
     settings: { 'openclaw.ledger': 'ride' },
@@ -133,7 +136,7 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
     preset: {
       worker: {
         concurrentJobs: concurrency,
-        maxPoolSize: concurrency + 4,
+        maxPoolSize: poolSize,
         pollInterval: options.pollIntervalMs ?? 1000,
         ...(localQueueSize > 0 && { localQueue: { size: Math.max(localQueueSize, concurrency), ttl: 5_000 } }),
         completeJobBatchDelay: 0,
@@ -151,6 +154,12 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
 
   const lag = monitorEventLoopDelay({ resolution: 20 });
   lag.enable();
+  let runnerEnded = false;
+  runner.promise
+    .catch(() => undefined)
+    .finally(() => {
+      runnerEnded = true;
+    });
   // graphile-worker stops its pool on a database error during completion, and its promise then resolves.
   runner.promise.then(
     () =>
@@ -204,7 +213,8 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
     },
     stop: async (reason) => {
       stopping = true;
-      const stopped = runner.stop(reason);
+      // One that stopped by itself refuses to be stopped again.
+      const stopped = runnerEnded ? Promise.resolve() : runner.stop(reason);
       for (const job of running.values()) job.abort(new JobAborted('stopping', 'the worker is stopping'));
       await withinDeadline(stopped, Math.max(500, options.drainTimeoutMs - CLOSING_MS), () =>
         log.warn({ running: [...running.values()] }, 'jobs did not end in time; they are given back'),

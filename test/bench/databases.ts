@@ -1,4 +1,6 @@
+import path from 'node:path';
 import { runMigrations } from 'graphile-worker';
+import { CODE_ROOT } from '../../lib/config/index.ts';
 import { createPool, type Pool, prepareDatabase } from '../../lib/db/index.ts';
 import type { PostgresServer } from '../../lib/servers/index.ts';
 import { loadTasks, registerTasks } from '../../lib/tasks/index.ts';
@@ -11,8 +13,8 @@ export interface Side {
   readerUrl: string;
   /** As the role that owns the tables, or a member of it; what asks for work and looks. */
   pool: Pool;
-  /** Empties every table of jobs. */
-  reset: () => Promise<void>;
+  /** Empties every table of jobs, and these. */
+  reset: (more?: readonly string[]) => Promise<void>;
   /** What a measure begins with: current statistics, and no checkpoint or vacuum that is owed for what came before. */
   settle: () => Promise<void>;
 }
@@ -60,7 +62,7 @@ async function prepareRaw(server: PostgresServer) {
 async function prepareOurs(server: PostgresServer) {
   const prepared = await prepareDatabase(server, { database: 'bench_ours' });
   const pool = createPool(prepared.workerUrl, { name: 'bench:ours', max: 4 });
-  const { tasks } = await loadTasks([BENCH_TASKS]);
+  const { tasks } = await loadTasks([BENCH_TASKS, path.join(CODE_ROOT, 'tasks')]);
   await registerTasks(pool, tasks.values(), 'bench');
   const admin = createPool(prepared.adminUrl, { name: 'bench:admin', max: 1 });
   return sideOf('ours', { url: prepared.workerUrl, readerUrl: prepared.readerUrl }, pool, admin, OUR_TABLES);
@@ -77,14 +79,14 @@ function sideOf(
     name,
     ...urls,
     pool,
-    reset: async () => {
+    reset: async (more = []) => {
       // Append-only tables refuse even that; a replica's session runs no triggers.
       await admin.query(
-        `set session_replication_role = replica; truncate ${tables.join(', ')}; reset session_replication_role`,
+        `set session_replication_role = replica; truncate ${[...tables, ...more].join(', ')}; reset session_replication_role`,
       );
     },
     settle: async () => {
-      await admin.query(`vacuum (analyze) ${tables.join(', ')}`);
+      await admin.query('vacuum (analyze)');
       await admin.query('checkpoint');
     },
   };

@@ -5,6 +5,8 @@ export interface BenchOptions {
   rounds: number;
   /** Of the ledger's drain. */
   jobs: number;
+  /** Missions of five steps. */
+  missions: number;
   /** Jobs that wait while the backlog is looked at. */
   backlog: number;
   /** Rows of the database that is backed up. */
@@ -22,8 +24,16 @@ export interface BenchOptions {
 
 export const USAGE = `npm run bench -- [--rounds N] [--jobs N] [--only <measure>] [--small] [--profile <folder>]`;
 
-const FULL = { rounds: 5, jobs: 20_000, backlog: 100_000, backupRows: 200_000, singleMs: 1500, latencyMs: 4000 };
-const SMALL = { rounds: 1, jobs: 500, backlog: 2000, backupRows: 500, singleMs: 120, latencyMs: 400 };
+const FULL = {
+  rounds: 5,
+  jobs: 20_000,
+  missions: 600,
+  backlog: 100_000,
+  backupRows: 200_000,
+  singleMs: 1500,
+  latencyMs: 4000,
+};
+const SMALL = { rounds: 1, jobs: 500, missions: 30, backlog: 2000, backupRows: 500, singleMs: 120, latencyMs: 400 };
 
 /** @throws an Error that names the faulty option. */
 export function readOptions(args: string[], measures: readonly string[]): BenchOptions {

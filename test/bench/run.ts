@@ -9,6 +9,7 @@ import { backup } from './measures/backup.ts';
 import { bulk } from './measures/bulk.ts';
 import { latency } from './measures/latency.ts';
 import { ledger } from './measures/ledger.ts';
+import { missions } from './measures/missions.ts';
 import { single } from './measures/single.ts';
 import type { Measure } from './measures/types.ts';
 import { type BenchOptions, readOptions, USAGE } from './options.ts';
@@ -22,7 +23,7 @@ import { printResult, printTable, type Result } from './report.ts';
 const OTHERS = 'taken by other processes, % of CPU';
 const QUIET = 15;
 
-const MEASURES: Record<string, Measure> = { ledger, bulk, single, latency, backlog, backup };
+const MEASURES: Record<string, Measure> = { ledger, bulk, single, latency, backlog, missions, backup };
 
 async function main(options: BenchOptions): Promise<number> {
   const { home, layout, remove } = temporaryHome();
