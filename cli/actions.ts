@@ -15,6 +15,7 @@ const GROUPS: Record<string, string> = {
   reactions: 'what the rules decided',
   memory: 'what was learned',
   agents: 'look at, stop and talk to the agents',
+  security: 'what is open',
   alerts: 'what was told, and what is silent',
   drive: 'Google Drive, where archives are sent',
   credentials: 'secrets, kept encrypted',

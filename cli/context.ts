@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ActionContext } from '../lib/actions/index.ts';
 import { type Config, loadConfig } from '../lib/config/index.ts';
 import { commandLineActor, createPool, DATABASE, type Pool } from '../lib/db/index.ts';
@@ -6,14 +7,19 @@ import { createLogger } from '../lib/log/index.ts';
 import { findRunningServers, type PostgresServer } from '../lib/servers/index.ts';
 import { askAtTerminal } from './ask.ts';
 
+const UNIT_WAIT_MS = 45_000;
+
 /** The Postgres that runs for this home. @throws E_NOT_RUNNING (75). */
 export async function runningPostgres(config: Config): Promise<PostgresServer> {
-  const { postgres } = await findRunningServers({
-    layout: config.layout,
-    databaseUrl: config.databaseUrl,
-    redisUrl: config.redisUrl,
-  });
-  if (postgres) return postgres;
+  const { layout, databaseUrl, redisUrl } = config;
+  // A unit waits a while: ended at once and started again in a circle, it would soon be given up.
+  const deadline = Date.now() + (process.env.NOTIFY_SOCKET ? UNIT_WAIT_MS : 0);
+  for (;;) {
+    const { postgres } = await findRunningServers({ layout, databaseUrl, redisUrl });
+    if (postgres) return postgres;
+    if (Date.now() >= deadline) break;
+    await sleep(1000);
+  }
   throw new OpenClawError('E_NOT_RUNNING', `no Postgres runs for ${config.home}`, {
     remedy: 'openclaw up --detach',
     exitCode: EXIT.tempfail,

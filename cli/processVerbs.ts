@@ -53,6 +53,15 @@ export function addProcessVerbs(program: Command): void {
       process.exitCode = await dashboard(options);
     });
   program
+    .command('migrate')
+    .description('bring the database to this version (up does it too); twice at once is safe')
+    .option('--check', 'only say whether it is: exit 3 when not')
+    .option('--json', 'print the result as JSON')
+    .action(async (options: { check?: boolean; json?: boolean }) => {
+      const { migrateDatabase } = await import('./migrate.ts');
+      process.exitCode = await migrateDatabase(options);
+    });
+  program
     .command('psql')
     .description('open psql on the database; its own arguments after --')
     .option('--as <role>', 'the role to log in as', 'openclaw_worker')

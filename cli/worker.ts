@@ -2,6 +2,7 @@ import { openBus } from '../lib/bus/index.ts';
 import { loadConfig } from '../lib/config/index.ts';
 import { createPool, DATABASE, type Pool } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
+import { startService } from '../lib/host/serviceManager.ts';
 import { createLogger } from '../lib/log/index.ts';
 import { ringForMissions } from '../lib/missions/doorbell.ts';
 import { findRunningServers } from '../lib/servers/index.ts';
@@ -69,19 +70,39 @@ export async function worker(names: string[], { cron }: { cron: boolean }): Prom
   });
   const doorbellDb = createPool(postgres.urlFor('openclaw_worker', DATABASE), { name: 'doorbell', max: 1, log });
   const doorbell = ringForMissions({ db: doorbellDb, bus, log });
+  const watch = createPool(postgres.urlFor('openclaw_worker', DATABASE), { name: 'worker:watch', max: 1, log });
+  const ids = workers.pools.map((pool) => pool.poolId);
+  const service = startService({ log, alive: () => leasesAdvance(watch, ids) });
+  await service.ready(`working: ${pools.join(', ')}`);
 
   const { reason, exitCode } = await stopped;
   log.info({ reason }, 'stopping');
+  await service.stopping();
   // A second signal, or a drain that hangs, ends the process; the next start gives its jobs back.
   const giveUp = () => process.exit(EXIT.tempfail);
   process.once('SIGTERM', giveUp);
   process.once('SIGINT', giveUp);
   setTimeout(giveUp, config.drainTimeoutMs + 5000).unref();
   await doorbell.stop();
-  await Promise.all([bus.close(), doorbellDb.end(), workers.stop(reason)]);
+  await Promise.all([bus.close(), doorbellDb.end(), watch.end(), workers.stop(reason)]);
   log.info('stopped');
   if (process.connected) process.disconnect();
   return exitCode;
+}
+
+const LEASE_LIMIT_S = 20;
+
+/** What the watchdog is fed for: the database answers, and every pool of this process has renewed its lease of late. */
+async function leasesAdvance(db: Pool, poolIds: readonly string[]): Promise<void> {
+  const { rows } = await db.query<{ renewed: number }>(
+    "select count(*)::integer as renewed from workers where pool_id = any ($1) and state = 'live' and seen_at > now() - $2 * interval '1 second'",
+    [poolIds, LEASE_LIMIT_S],
+  );
+  if (rows[0]!.renewed < poolIds.length)
+    throw new OpenClawError(
+      'E_LEASE_STALLED',
+      `${poolIds.length - rows[0]!.renewed} of ${poolIds.length} leases were not renewed within ${LEASE_LIMIT_S} s`,
+    );
 }
 
 function poolName(name: string): PoolName {

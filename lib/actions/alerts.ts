@@ -85,21 +85,20 @@ export const alertActions: readonly Action[] = [
       const title = 'a test, sent by hand';
       const body = 'If you read this, alerts reach you.';
       const outbox = await db
-        .query<{ state: string; reason: string | null; message_id: string | null }>(
+        .query(
           `with raised as materialized (select raise_alert('info', 'test', $1, $2, null, 'test') as id)
            select raised.id, record_act('alerts test', 'test', null, jsonb_build_object('alert', raised.id)) from raised`,
           [title, body],
         )
         .then(() =>
-          db.query<{ state: string; reason: string | null; message_id: string | null }>(
-            'select state, reason, message_id from ops_alerts order by id desc limit 1',
+          db.query<{ state: string; reason: string | null; delivery: string | null; error: string | null }>(
+            `select a.state, a.reason, o.state as delivery, o.error from ops_alerts a left join outbox o on o.id = a.message_id
+             where a.kind = 'test' order by a.id desc limit 1`,
           ),
         )
         .then(({ rows }) => {
-          const { state, reason, message_id: message } = rows[0]!;
-          return message
-            ? `${state}, message ${message}`
-            : `${state}${reason ? ` (${reason})` : ', but there is no outbox'}`;
+          const { state, reason, delivery, error } = rows[0]!;
+          return state === 'sent' ? `message ${delivery}${error ? `: ${error}` : ''}` : `${state} (${reason})`;
         })
         .catch((error: Error) => `not possible: ${error.message}`);
       const direct = await alertDirectly(config, { severity: 'info', fingerprint: `test:${Date.now()}`, title, body });

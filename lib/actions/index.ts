@@ -7,7 +7,10 @@ import { controlActions } from './controls.ts';
 import { credentialActions } from './credentials.ts';
 import { deviceActions } from './devices.ts';
 import { driveActions } from './drive.ts';
+import { doctorActions } from './doctor.ts';
 import { healthActions } from './health.ts';
+import { initActions } from './init.ts';
+import { installActions } from './install.ts';
 import { jobActions } from './jobs.ts';
 import { learningActions } from './learning.ts';
 import { logActions } from './logs.ts';
@@ -43,6 +46,9 @@ export const ACTIONS: readonly Action[] = [
   ...logActions,
   ...whyActions,
   ...traceActions,
+  ...doctorActions,
+  ...initActions,
+  ...installActions,
   ...catalogueActions,
   ...agentActions,
   ...pairingActions,

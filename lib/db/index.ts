@@ -12,6 +12,7 @@ export { poolInTransaction } from './inTransaction.ts';
 export { type LibpqConnection, libpqConnection } from './libpq.ts';
 export { type MigrateResult, migrate } from './migrate.ts';
 
+export { migrationState } from './migrationState.ts';
 export { DATABASE, type PreparedDatabase, prepareDatabase } from './prepare.ts';
 export { LOGIN_ROLES, OWNER, provisionRoles } from './roles.ts';
 export { type Singleton, type SingletonOptions, takeSingleton } from './singleton.ts';

@@ -66,7 +66,7 @@ const SCRAM_ITERATIONS = 4096;
  * What Postgres stores of a password (RFC 5802, as `SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`). It is sent in place of
  * the password, because a statement's text is kept: in the server's log, in pg_stat_statements, in pg_stat_activity.
  */
-function scramVerifier(password: string): string {
+export function scramVerifier(password: string): string {
   const salt = randomBytes(16);
   const salted = pbkdf2Sync(password, salt, SCRAM_ITERATIONS, 32, 'sha256');
   const keyOf = (name: string) => createHmac('sha256', salted).update(name).digest();

@@ -1,6 +1,6 @@
 import os from 'node:os';
 import { alertDirectly, type DirectAlert } from '../alerts/direct.ts';
-import type { Config } from '../config/index.ts';
+import type { Config, Layout } from '../config/index.ts';
 import { createPool, DATABASE, type Pool, transaction } from '../db/index.ts';
 import { EXIT, messageOf } from '../errors/index.ts';
 import { readRunState } from '../host/runState.ts';
@@ -17,6 +17,7 @@ import {
   readRowStates,
   type Trigger,
   writeFileState,
+  writeRecipients,
   writeRowStates,
   writeRuns,
 } from './state.ts';
@@ -190,8 +191,20 @@ async function finishInRows(run: Run, db: Pool): Promise<HealthReport> {
     await recordNotices(client, remembered.notices, moved.notices, run.checks);
     return { report: made, seq: next, states: moved.states };
   });
+  await rememberOwners(db, options.config.layout);
   const fault = writeFileState(options.config.layout, { seq, states, runs: [], notices: [] });
   return fault ? { ...report, faults: [`the state file was not written: ${fault}`] } : report;
+}
+
+/** For the second path, which cannot ask Postgres: who is told. */
+async function rememberOwners(db: Pool, layout: Layout): Promise<void> {
+  const { rows } = await db.query<{ subject: string }>(
+    "select subject from ops_devices where kind = 'telegram' and role = 'owner' and revoked_at is null order by id",
+  );
+  writeRecipients(
+    layout,
+    rows.map(({ subject }) => subject),
+  );
 }
 
 async function finishInFile(run: Run, faults: readonly string[]): Promise<HealthReport> {

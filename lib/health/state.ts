@@ -44,6 +44,14 @@ export function readFileState(layout: Layout, log: Logger): Remembered {
   }
 }
 
+/** What systemd/openclaw-alert reads: numeric ids, a line each. */
+export function writeRecipients(layout: Layout, people: readonly string[]): void {
+  const file = path.join(layout.run, 'alert-recipients');
+  mkdirSync(layout.run, { recursive: true, mode: 0o700 });
+  writeFileSync(`${file}.new`, people.map((id) => `${id}\n`).join(''), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
 /** @returns why it could not be written (a full disk), or undefined. */
 export function writeFileState(layout: Layout, state: Remembered): string | undefined {
   const partial = `${fileOf(layout)}.${process.pid}`;

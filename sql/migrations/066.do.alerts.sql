@@ -71,20 +71,6 @@ exception when others then
   return false;
 end $$;
 
--- Gives a text to the outbox, where there is one. Returns the message, or null.
-create function deliver_alert(alert bigint, text text, severity text) returns bigint
-language plpgsql
-set search_path = public, pg_catalog, pg_temp
-as $$
-declare message bigint;
-begin
-  if to_regprocedure('queue_message(text, text, jsonb, text, text)') is null then
-    return null;
-  end if;
-  execute 'select queue_message($1, $2, $3, $4, $5)' into message using 'owner', text, '{}'::jsonb, 'alert:' || alert, severity;
-  return message;
-end $$;
-
 create function raise_alert(severity text, fingerprint text, title text, body text default '', runbook text default null, kind text default 'problem', hold boolean default false)
 returns bigint
 language plpgsql security definer
@@ -124,7 +110,7 @@ begin
   end if;
   raised := nextval(pg_get_serial_sequence('ops_alerts', 'id'));
   if outcome = 'sent' then
-    message := deliver_alert(raised, alert_text(severity, kind, title, body, runbook), severity);
+    message := queue_message('owner', alert_text(severity, kind, title, body, runbook), '{"alert": true}', 'alert:' || raised, severity);
   end if;
   insert into ops_alerts (id, severity, kind, fingerprint, title, body, runbook, state, reason, message_id, created_at)
     overriding system value
@@ -165,7 +151,7 @@ begin
     select count(*) as n, (array_agg(a.title order by a.id desc))[1] as title, string_agg(distinct a.reason, ', ') as reason
     from ops_alerts a where a.id > after_id and a.id <= newest and a.state = 'held' group by a.fingerprint, a.kind order by count(*) desc limit 30) g;
   raised := nextval(pg_get_serial_sequence('ops_alerts', 'id'));
-  message := deliver_alert(raised, alert_text(worst, 'digest', format('%s alerts were held back', held), lines, null), worst);
+  message := queue_message('owner', alert_text(worst, 'digest', format('%s alerts were held back', held), lines, null), '{"alert": true}', 'alert:' || raised, worst);
   insert into ops_alerts (id, severity, kind, fingerprint, title, body, state, message_id)
     overriding system value
     values (raised, worst, 'digest', 'digest', format('%s alerts were held back', held), left(lines, 8000), 'sent', message);

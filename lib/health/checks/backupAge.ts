@@ -16,16 +16,11 @@ export const backupAge: Check = {
   remedy: 'openclaw backup create; openclaw logs --follow',
   runbook: 'backup-stale',
   probe: async ({ db }) => {
-    const { rows: there } = await db!.query<{ there: boolean; installed_s: number | null }>(
-      `select to_regclass('ops_backups') is not null as there,
+    const { rows } = await db!.query<{ age_s: number | null; installed_s: number | null }>(
+      `select extract(epoch from clock_now() - (select max(coalesce(snapshot_at, started_at)) from ops_backups where archive = 'verified'))::float8 as age_s,
               extract(epoch from clock_now() - (select min(started_at) from workers))::float8 as installed_s`,
     );
-    const { there: exists, installed_s: installed } = there[0]!;
-    if (!exists) return skipped('there are no backups', 'openclaw backup create');
-    const { rows } = await db!.query<{ age_s: number | null }>(
-      "select extract(epoch from clock_now() - max(created_at))::float8 as age_s from ops_backups where state = 'verified'",
-    );
-    const age = rows[0]!.age_s;
+    const { age_s: age, installed_s: installed } = rows[0]!;
     const limit = `limit ${LIMIT_HOURS} h`;
     if (age !== null)
       return age > LIMIT_HOURS * 3600

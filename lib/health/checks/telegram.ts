@@ -1,7 +1,11 @@
+import { spanText } from '../../actions/table.ts';
+import type { Pool } from '../../db/index.ts';
 import { fail, pass, skipped, warn } from '../findings.ts';
 import type { Check } from '../types.ts';
 
 const PENDING_WARN = 100;
+/** A long poll ends after half a minute at the latest. */
+const POLL_LIMIT_S = 180;
 
 export const telegram: Check = {
   id: 'telegram',
@@ -12,7 +16,7 @@ export const telegram: Check = {
   looks: 1,
   remedy: 'check the token with: openclaw init; the network with: curl -sS https://api.telegram.org',
   runbook: 'telegram-dead',
-  probe: async ({ config, signal }) => {
+  probe: async ({ config, db, signal }) => {
     const { token, baseUrl } = config.services.telegram;
     if (!token) return skipped('no bot token', 'openclaw init (TELEGRAM_BOT_TOKEN)');
     const ask = async (method: string) => {
@@ -32,6 +36,8 @@ export const telegram: Check = {
     const hook = await ask('getWebhookInfo');
     const pending = Number(hook.result?.pending_update_count ?? 0);
     const name = `@${me.result?.username}`;
+    const silent = await pollSilence(db);
+    if (silent !== undefined) return fail(`${name} answers, but no poll has ended for ${spanText(silent * 1000)}`);
     if (pending > PENDING_WARN) return warn(`${name} answers, but ${pending} updates wait to be fetched`);
     const failed = Number(hook.result?.last_error_date ?? 0) * 1000;
     if (hook.result?.url && Date.now() - failed < 3_600_000)
@@ -39,3 +45,12 @@ export const telegram: Check = {
     return pass(`${name} answers, ${pending} updates wait`);
   },
 };
+
+/** Seconds since the last poll that ended, when that is too long: sends may work while nobody listens. */
+async function pollSilence(db: Pool | undefined): Promise<number | undefined> {
+  const polled = await db?.query<{ age_s: number }>(
+    "select extract(epoch from clock_now() - last_poll_at)::float8 as age_s from telegram_state where mode = 'polling' order by updated_at desc limit 1",
+  );
+  const age = polled?.rows[0]?.age_s ?? 0;
+  return age > POLL_LIMIT_S ? age : undefined;
+}

@@ -16,11 +16,9 @@ export const undelivered: Check = {
   runbook: 'telegram-dead',
   probe: async ({ db, config }) => {
     if (!config.services.telegram.token) return skipped('no bot token', 'openclaw init (TELEGRAM_BOT_TOKEN)');
-    const { rows: there } = await db!.query<{ exists: boolean }>("select to_regclass('outbox') is not null as exists");
-    if (!there[0]!.exists) return skipped('no message was ever sent', 'openclaw gateway');
     const { rows } = await db!.query<{ waiting: number }>(
       `select count(*)::integer as waiting from outbox
-       where state not in ('sent', 'failed', 'cancelled') and created_at < clock_now() - $1 * interval '1 minute'`,
+       where state in ('queued', 'sending') and greatest(created_at, not_before) < clock_now() - $1 * interval '1 minute'`,
       [LIMIT_MINUTES],
     );
     const { waiting } = rows[0]!;

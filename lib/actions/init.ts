@@ -1,0 +1,47 @@
+import { EXIT, OpenClawError } from '../errors/index.ts';
+import type { Action } from './types.ts';
+
+export const initActions: readonly Action[] = [
+  {
+    name: 'init',
+    title:
+      'Ask for keys and try each, pair the owner, send a test alert, print the recovery kit; run it again at any time',
+    options: [{ flags: '--kit', description: 'only print the recovery kit' }],
+    who: 'operator',
+    danger: 'none',
+    withoutDatabase: true,
+    run: async ({ config, ask, say, print, db }, { options }) => {
+      const { configAfter, recoveryKit, runInit } = await import('../init/index.ts');
+      if (options.kit === true) return { json: { kit: recoveryKit(config) }, text: recoveryKit(config) };
+      if (!ask || !process.stdin.isTTY)
+        throw new OpenClawError('E_NO_TERMINAL', 'init asks, and there is nobody to ask', {
+          remedy: `run it at a terminal, or write ${config.layout.envFile} (mode 600) as config/.env.example shows`,
+          exitCode: EXIT.usage,
+        });
+      const result = await runInit({ config, ask, say });
+      const after = configAfter(config);
+      const { alertDirectly } = await import('../alerts/direct.ts');
+      const alert = await alertDirectly(after, {
+        severity: 'info',
+        fingerprint: `test:${Date.now()}`,
+        title: 'a test from openclaw init',
+        body: 'If you read this, alerts reach you.',
+      });
+      (print ?? say)(`test alert: ${alert}`);
+      // An act of the person, where there is a database yet: which keys, never values.
+      await db
+        .query("select record_act('init', 'config/.env', null, $1)", [JSON.stringify(result)])
+        .catch(() => say('not in the audit: Postgres is away'));
+      const pairing = after.services.telegram.token
+        ? ['Pair your Telegram: write to the bot, then approve its code: openclaw pair approve <code>']
+        : [];
+      const restart =
+        result.changed.length > 0
+          ? [
+              'Restart what runs, so that it reads the keys: systemctl restart openclaw.target, or openclaw down; openclaw up --detach',
+            ]
+          : [];
+      return { json: { ...result, alert }, text: [...pairing, ...restart, '', recoveryKit(after)].join('\n') };
+    },
+  },
+];

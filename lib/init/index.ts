@@ -1,0 +1,2 @@
+export { recoveryKit } from './recoveryKit.ts';
+export { configAfter, runInit } from './run.ts';
