@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { createPool, type Pool } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
+import { startService } from '../lib/host/serviceManager.ts';
 import { createLogger } from '../lib/log/index.ts';
 import { takeSnapshot } from '../lib/status/index.ts';
 import { openFeed } from '../tui/feed/feed.ts';
@@ -84,10 +85,14 @@ export async function dashboard(options: { host?: string; port?: string }): Prom
     });
     log.info({ host, port: server.port }, 'the screen is served');
     process.send?.({ ready: true, port: server.port });
+    // The pulse is the event loop's alone: without Postgres the screen stays, and says so.
+    const service = startService({ log, alive: async () => undefined });
+    await service.ready(`port ${server.port}`);
     if (!process.send)
       process.stdout.write(`the screen is served on ${host}:${server.port}; look: ssh -p ${server.port} ${host}\n`);
     const reason = await stopped.promise;
     log.info({ reason }, 'stopping');
+    await service.stopping();
     await server.stop('the screen is being stopped');
     return EXIT.ok;
   } finally {

@@ -4,6 +4,7 @@ import { type Bus, openBus } from '../lib/bus/index.ts';
 import { type Config, loadConfig } from '../lib/config/index.ts';
 import { createPool, DATABASE } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
+import { startService } from '../lib/host/serviceManager.ts';
 import { createLogger, type Logger } from '../lib/log/index.ts';
 import { findRunningServers } from '../lib/servers/index.ts';
 import { runningPostgres } from './context.ts';
@@ -60,6 +61,8 @@ export async function runLoop(
   process.once('disconnect', () => stopping.abort('its parent is gone'));
   const parts = await loopParts(config, log, stopping.signal);
   if (standby) parts.waitMs = Number.POSITIVE_INFINITY;
+  const pulse = createPool(parts.databaseUrl, { name: `${name}:pulse`, max: 1, log });
+  const service = startService({ log, alive: () => pulse.query('select') });
   try {
     const loop = await start(parts).catch((error: unknown) => {
       if (stopping.signal.aborted) return undefined;
@@ -67,16 +70,19 @@ export async function runLoop(
     });
     if (!loop) return EXIT.ok;
     process.send?.({ ready: true });
+    await service.ready(`${name} works`);
     const stopped = new Promise<undefined>((resolve) => {
       if (stopping.signal.aborted) resolve(undefined);
       stopping.signal.addEventListener('abort', () => resolve(undefined), { once: true });
     });
     const fault = await Promise.race([loop.ended, stopped]);
+    await service.stopping();
     setTimeout(() => process.exit(EXIT.tempfail), STOP_LIMIT_MS).unref();
     await loop.stop();
     if (fault) throw fault;
     return EXIT.ok;
   } finally {
+    await pulse.end();
     await parts.bus.close();
     if (process.connected) process.disconnect();
   }

@@ -2,8 +2,6 @@ import { connect } from 'node:net';
 import { fail, pass, skipped, unknown } from '../findings.ts';
 import type { Check } from '../types.ts';
 
-const PORT = 8501;
-
 export const dashboard: Check = {
   id: 'dashboard',
   title: 'openclaw-dashboard.service',
@@ -13,15 +11,19 @@ export const dashboard: Check = {
   looks: 2,
   remedy: 'systemctl restart openclaw-dashboard; it stops with openclaw.service, so look at that first',
   runbook: 'service-down',
-  probe: async ({ systemd, signal }) => {
+  probe: async ({ config, systemd, upPid, signal }) => {
+    const { port } = config.dashboard;
     const unit = await systemd.unit('openclaw-dashboard.service');
-    const managed = unit?.load === 'loaded';
-    if (managed && unit.active === 'activating') return unknown(`starting (${unit.sub})`);
-    if (managed && unit.active !== 'active') return fail(`openclaw-dashboard.service is ${unit.active} (${unit.sub})`);
-    const banner = await sshBanner(PORT, signal);
-    if (banner.startsWith('SSH-2.0-')) return pass(`port ${PORT} answers as ${banner}`);
-    return managed
-      ? fail(`port ${PORT}: ${banner || 'connected, but no SSH banner'}`)
+    const installed = unit?.load === 'loaded';
+    if (port === 0 && !installed) return skipped('no dashboard is wanted (port 0)', 'OPENCLAW_DASHBOARD_PORT');
+    if (installed && unit.active === 'activating') return unknown(`starting (${unit.sub})`);
+    if (installed && unit.active !== 'active')
+      return fail(`openclaw-dashboard.service is ${unit.active} (${unit.sub})`);
+    const banner = await sshBanner(port, signal);
+    if (banner.startsWith('SSH-2.0-')) return pass(`port ${port} answers as ${banner}`);
+    // `openclaw up` runs one as well.
+    return installed || upPid !== undefined
+      ? fail(`port ${port}: ${banner || 'connected, but no SSH banner'}`)
       : skipped('no dashboard runs as a service; the screen is `openclaw dash`', 'openclaw install');
   },
 };
