@@ -1,4 +1,4 @@
-import { fail, pass } from '../findings.ts';
+import { fail, pass, unknown } from '../findings.ts';
 import type { Check } from '../types.ts';
 
 const SILENT_S = 30;
@@ -10,11 +10,14 @@ export const leases: Check = {
   failuresNeeded: 2,
   passesNeeded: 2,
   looks: 2,
-  // `openclaw up` takes its worker with it: one cause, one alarm.
-  needs: ['postgres', 'openclaw'],
+  needs: ['postgres'],
   remedy: 'systemctl restart openclaw-mission-worker (with units), or openclaw down; openclaw up --detach',
   runbook: 'workers-dead',
-  probe: async ({ db }) => {
+  probe: async ({ db, systemd, upPid }) => {
+    const unit = await systemd.unit('openclaw-mission-worker.service');
+    // Without units the workers are `up`'s, and end with it: one cause, one alarm.
+    if (unit?.load !== 'loaded' && upPid === undefined && (await systemd.unit('openclaw.service'))?.load !== 'loaded')
+      return unknown('not judged: no `openclaw up` runs');
     const { rows } = await db!.query<{ live: number; silent: string[]; stuck: number }>(
       `select (select count(*)::integer from workers where state = 'live' and seen_at > now() - $1 * interval '1 second') as live,
               array(select name from workers where state = 'live' and seen_at <= now() - $1 * interval '1 second' order by name) as silent,
