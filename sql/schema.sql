@@ -1503,19 +1503,6 @@ begin
   return counts;
 end $$;
 
-CREATE FUNCTION public.deliver_alert(alert bigint, text text, severity text) RETURNS bigint
-    LANGUAGE plpgsql
-    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
-    AS $_$
-declare message bigint;
-begin
-  if to_regprocedure('queue_message(text, text, jsonb, text, text)') is null then
-    return null;
-  end if;
-  execute 'select queue_message($1, $2, $3, $4, $5)' into message using 'owner', text, '{}'::jsonb, 'alert:' || alert, severity;
-  return message;
-end $_$;
-
 CREATE FUNCTION public.demoted(providers jsonb, provider text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     AS $$ select (select coalesce(jsonb_agg(p order by n), '[]') from jsonb_array_elements_text(providers) with ordinality e(p, n) where p <> provider) || to_jsonb(provider) $$;
@@ -3093,7 +3080,7 @@ begin
   end if;
   raised := nextval(pg_get_serial_sequence('ops_alerts', 'id'));
   if outcome = 'sent' then
-    message := deliver_alert(raised, alert_text(severity, kind, title, body, runbook), severity);
+    message := queue_message('owner', alert_text(severity, kind, title, body, runbook), '{"alert": true}', 'alert:' || raised, severity);
   end if;
   insert into ops_alerts (id, severity, kind, fingerprint, title, body, runbook, state, reason, message_id, created_at)
     overriding system value
@@ -3980,7 +3967,7 @@ begin
     select count(*) as n, (array_agg(a.title order by a.id desc))[1] as title, string_agg(distinct a.reason, ', ') as reason
     from ops_alerts a where a.id > after_id and a.id <= newest and a.state = 'held' group by a.fingerprint, a.kind order by count(*) desc limit 30) g;
   raised := nextval(pg_get_serial_sequence('ops_alerts', 'id'));
-  message := deliver_alert(raised, alert_text(worst, 'digest', format('%s alerts were held back', held), lines, null), worst);
+  message := queue_message('owner', alert_text(worst, 'digest', format('%s alerts were held back', held), lines, null), '{"alert": true}', 'alert:' || raised, worst);
   insert into ops_alerts (id, severity, kind, fingerprint, title, body, state, message_id)
     overriding system value
     values (raised, worst, 'digest', 'digest', format('%s alerts were held back', held), left(lines, 8000), 'sent', message);
@@ -6815,8 +6802,6 @@ REVOKE ALL ON FUNCTION public.control_target(scope text, target text) FROM PUBLI
 REVOKE ALL ON FUNCTION public.current_standing() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigint[]) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION public.deliver_alert(alert bigint, text text, severity text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.demoted(providers jsonb, provider text) FROM PUBLIC;
 
