@@ -1072,7 +1072,7 @@ begin
     when 'waiting' then new.state in ('running', 'failed', 'cancelled')
     else false end)
     -- retry_mission() opens what has ended; only the owner can write here at all.
-    and not (current_setting('openclaw.reopen', true) = 'on' and new.state = 'waiting')
+    and not (current_setting('openclaw.reopen', true) is not distinct from 'on' and new.state = 'waiting')
   then
     raise exception using errcode = 'OC008', message = format('mission m%s cannot go from %s to %s', old.id, old.state, new.state),
       hint = 'an ended mission stays as it is; retry_mission(id) takes it up again, or submit its plan again';
@@ -1162,7 +1162,7 @@ begin
     when 'waiting' then new.state in ('queued', 'running', 'succeeded', 'failed', 'skipped', 'cancelled')
     when 'unknown' then new.state in ('succeeded', 'failed', 'queued', 'running')
     else false end)
-    and not (current_setting('openclaw.reopen', true) = 'on' and new.state in ('queued', 'waiting'))
+    and not (current_setting('openclaw.reopen', true) is not distinct from 'on' and new.state in ('queued', 'waiting'))
   then
     raise exception using errcode = 'OC008', message = format('step %s of mission m%s cannot go from %s to %s', old.name, old.mission_id, old.state, new.state),
       hint = 'the outcome of an ended step stays as it is';
