@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Config } from '../config/index.ts';
-import type { Queryable } from '../db/index.ts';
+import type { Pool, Queryable } from '../db/index.ts';
 import type { Logger } from '../log/index.ts';
 import type { Identity } from './identity.ts';
 
@@ -28,7 +28,7 @@ export interface AgentContext {
   /** Aborts when the process stops: what is not finished then is begun again. */
   readonly signal: AbortSignal;
   /** As the worker's role, acting as this agent; each statement is a transaction of its own. */
-  readonly db: Queryable;
+  readonly db: Pool;
   /**
    * Written in the one transaction that ends the message (or the tick): all of it, once, or nothing. Whatever must not
    * happen twice belongs here and not into `db`.
