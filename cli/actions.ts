@@ -8,6 +8,9 @@ import { openActionContext } from './context.ts';
 const GROUPS: Record<string, string> = {
   jobs: 'look at and change jobs',
   missions: 'submit, look at and cancel missions',
+  proposals: 'missions that were asked for',
+  policy: 'what may start, and what it may cost',
+  breakers: 'what is stopped because it fails',
   approvals: 'questions that wait for a person',
   cron: 'schedules',
   devices: 'who may reach this system from elsewhere',

@@ -83,7 +83,7 @@ export const approvalActions: readonly Action[] = [
     name: 'approve',
     title: 'Answer a question: with "approve", or with another of its answers',
     args: [
-      { name: 'approval', description: 'its id, for example a5' },
+      { name: 'approval', description: 'its id, for example a5, or p3 for the question of a proposal' },
       { name: 'answer', description: 'one of its answers', optional: true },
     ],
     options: [
@@ -98,7 +98,7 @@ export const approvalActions: readonly Action[] = [
   {
     name: 'reject',
     title: 'Answer a question with "reject"',
-    args: [{ name: 'approval', description: 'its id, for example a5' }],
+    args: [{ name: 'approval', description: 'its id, for example a5, or p3 for the question of a proposal' }],
     options: [{ flags: '--reason <text>', description: 'why' }],
     who: 'operator',
     danger: 'none',
@@ -113,7 +113,7 @@ async function answer(
   word: string,
   options: ActionInput['options'],
 ): Promise<ActionResult> {
-  const id = parseId(approval, 'a', 'approval');
+  const id = await questionOf(db, approval);
   const output = options.output === undefined ? null : JSON.stringify(parseJson(String(options.output), 'the output'));
   const { rows } = await db.query<{ answer: string }>('select answer_approval($1, $2, $3, $4::jsonb) as answer', [
     id,
@@ -123,4 +123,18 @@ async function answer(
   ]);
   const held = rows[0]!.answer;
   return { json: { approval: `a${id}`, answer: held }, text: `a${id} is answered: ${held}` };
+}
+
+/** `a5`, or the question of the proposal `p3`: while it is open its own, and then the last, so that the refusal says how it was answered. */
+async function questionOf(db: ActionContext['db'], given: string | undefined): Promise<string> {
+  if (!given?.startsWith('p')) return parseId(given, 'a', 'approval');
+  const proposal = parseId(given, 'p', 'proposal');
+  const { rows } = await db.query<{ id: string }>(
+    `select id from ops_approvals where proposal_id = $1 order by (state = 'open') desc, id desc limit 1`,
+    [proposal],
+  );
+  if (rows[0]) return rows[0].id;
+  throw new OpenClawError('E_NOT_FOUND', `proposal p${proposal} has no question`, {
+    remedy: `openclaw proposals show p${proposal}`,
+  });
 }

@@ -2,6 +2,7 @@ import { agentActions } from './agents.ts';
 import { alertActions } from './alerts.ts';
 import { approvalActions } from './approvals.ts';
 import { backupActions } from './backup.ts';
+import { breakerActions } from './breakers.ts';
 import { catalogueActions } from './catalogue.ts';
 import { controlActions } from './controls.ts';
 import { credentialActions } from './credentials.ts';
@@ -20,8 +21,11 @@ import { pairingActions } from './pairing.ts';
 import { providerActions } from './providers.ts';
 import { researchActions } from './research.ts';
 import { ruleActions } from './rules.ts';
+import { policyActions } from './policy.ts';
+import { proposalActions } from './proposals.ts';
 import { scheduleActions } from './schedules.ts';
 import { traceActions } from './trace.ts';
+import { spendingActions } from './spending.ts';
 import type { Action } from './types.ts';
 import { whyActions } from './why.ts';
 
@@ -29,8 +33,12 @@ import { whyActions } from './why.ts';
 export const ACTIONS: readonly Action[] = [
   ...jobActions,
   ...missionActions,
+  ...proposalActions,
   ...approvalActions,
   ...controlActions,
+  ...policyActions,
+  ...breakerActions,
+  ...spendingActions,
   ...scheduleActions,
   ...deviceActions,
   ...ruleActions,

@@ -42,9 +42,11 @@ export const missionActions: readonly Action[] = [
         'select from ops_tasks where identifier = $1 and durable and retired_at is null',
         [name],
       );
-      const plan = found.rowCount === 0 ? JSON.stringify(await readPlan(context.config, name)) : name;
-      const { rows } = await context.db.query<{ id: string }>(
-        'select add_mission($1::text, $2::jsonb, title => $3, priority => $4, dedupe_key => $5) as id',
+      const durable = found.rowCount! > 0;
+      const plan = durable ? name : JSON.stringify(await readPlan(context.config, name));
+      const asked = durable ? "function_plan($1, $2::jsonb), '{}'::jsonb" : '$1::jsonb, $2::jsonb';
+      const { rows } = await context.db.query<Admission>(
+        `select * from propose_mission(${asked}, title => $3, priority => $4, dedupe_key => $5)`,
         [
           plan,
           JSON.stringify(input),
@@ -53,7 +55,9 @@ export const missionActions: readonly Action[] = [
           options.key ?? null,
         ],
       );
-      const id = rows[0]!.id;
+      const admission = rows[0]!;
+      const id = admission.mission;
+      if (id === null) return notAdmitted(admission);
       if (!options.wait) return { json: { mission: `m${id}`, state: 'approved' }, text: `submitted m${id}` };
       return watchMission(context, id, AbortSignal.timeout(timeoutMs));
     },
@@ -161,6 +165,32 @@ export const missionActions: readonly Action[] = [
     },
   },
 ];
+
+interface Admission {
+  proposal: string;
+  state: string;
+  mission: string | null;
+  reason_code: string | null;
+  reason: string | null;
+  approval: string | null;
+}
+
+function notAdmitted({ proposal, state, reason_code, reason, approval }: Admission): ActionResult {
+  const waits = state === 'proposed';
+  return {
+    json: {
+      proposal: `p${proposal}`,
+      state,
+      reason_code,
+      reason,
+      ...(approval !== null && { approval: `a${approval}` }),
+    },
+    text: waits
+      ? `p${proposal} waits for approval a${approval}: ${reason}\nopenclaw approvals show a${approval}`
+      : `p${proposal} is ${state} (${reason_code}): ${reason}`,
+    exitCode: waits || state === 'duplicate' ? EXIT.degraded : EXIT.failed,
+  };
+}
 
 /** A mission with its steps and their attempts. @throws E_NOT_FOUND. */
 export async function loadMission(db: ActionContext['db'], id: string): Promise<MissionView> {

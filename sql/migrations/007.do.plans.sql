@@ -264,64 +264,13 @@ exception when others then
   return format('"%s" is not an SQL/JSON path: %s', path, sqlerrm);
 end $$;
 
-create function add_mission(
-  plan jsonb,
-  input jsonb default '{}',
-  title text default null,
-  priority integer default 0,
-  dedupe_key text default null,
-  untrusted boolean default false
-) returns bigint
-language plpgsql security definer
+-- The steps of a mission as its plan has them.
+create function store_steps(mission ops_missions, plan jsonb) returns integer
+language plpgsql
 set search_path = public, pg_catalog, pg_temp
 as $$
-declare faults text[]; risk text; mission ops_missions; new_proposal bigint; merged jsonb; by_actor text := current_actor(); by_source text := current_source();
+declare stored integer;
 begin
-  select array_agg(format('%s: %s', f.at, f.message)) into faults from plan_faults(plan) f;
-  if jsonb_typeof(coalesce(input, '{}')) <> 'object' then
-    faults := faults || format('input: is a JSON %s, expected an object', jsonb_typeof(input));
-  end if;
-  if octet_length(input::text) > 262144 then
-    faults := faults || format('input: has %s bytes, at most 262144 are taken', octet_length(input::text));
-  end if;
-  if length(title) not between 1 and 200 then
-    faults := faults || format('title: has %s characters, expected 1 to 200', length(title));
-  end if;
-  if length(dedupe_key) not between 1 and 512 then
-    faults := faults || format('dedupe_key: has %s characters, expected 1 to 512', length(dedupe_key));
-  end if;
-  if priority not between -32768 and 32767 then
-    faults := faults || format('priority: is %s, expected -32768 to 32767 (lower runs first)', priority);
-  end if;
-  if faults is not null then
-    raise exception using errcode = 'OC007', message = format('the plan has %s fault%s; nothing was stored', cardinality(faults), case when cardinality(faults) > 1 then 's' else '' end),
-      detail = array_to_string(faults, E'\n'), hint = 'mend the plan and submit it again';
-  end if;
-  select case when bool_or(t.effect = 'outside') then 'outside' when bool_or(t.effect = 'write') then 'write' else 'read' end into risk
-    from jsonb_array_elements(plan -> 'steps') s join ops_tasks t on t.identifier = s ->> 'task';
-  -- A limited role's steps are held to the same rule as its jobs.
-  select array_agg(distinct s ->> 'task') into faults from jsonb_array_elements(plan -> 'steps') s join ops_tasks t on t.identifier = s ->> 'task' where not task_allowed(t);
-  if faults is not null then
-    perform refuse('OC006', format('role %s may not queue: %s', session_user, array_to_string(faults, ', ')), 'ask the operator to submit the plan, or to add these tasks to policy sql.allow');
-  end if;
-  merged := coalesce(plan -> 'input', '{}') || coalesce(input, '{}');
-
-  if dedupe_key is not null then
-    perform pg_advisory_xact_lock(hashtextextended('mission:' || dedupe_key, 0));
-    select m.* into mission from ops_mission_proposals p join ops_missions m on m.id = p.mission_id
-      where p.dedupe_key = add_mission.dedupe_key and m.state in ('approved', 'running', 'waiting') limit 1;
-    if found then
-      insert into ops_mission_proposals (kind, title, state, reason_code, reason, plan, input, source, actor, risk, untrusted, dedupe_key, decided_by, decided_at)
-        values (plan ->> 'kind', coalesce(add_mission.title, plan ->> 'title', plan ->> 'kind'), 'duplicate', 'duplicate', format('mission m%s with this key is open', mission.id),
-                plan, merged, by_source, by_actor, risk, add_mission.untrusted, add_mission.dedupe_key, 'system', clock_now());
-      return mission.id;
-    end if;
-  end if;
-
-  insert into ops_missions (kind, title, plan, input, source, actor, priority, untrusted, policy_snapshot)
-    values (plan ->> 'kind', coalesce(add_mission.title, plan ->> 'title', plan ->> 'kind'), plan, merged, by_source, by_actor, add_mission.priority, add_mission.untrusted,
-            jsonb_build_object('sql.allow', policy_value('sql.allow')))
-    returning * into mission;
   insert into ops_mission_steps (mission_id, name, position, task, payload, needs, max_attempts, timeout_ms, effect, idempotency_key, untrusted, approval)
     select mission.id, s.value ->> 'name', s.n - 1, t.identifier, coalesce(s.value -> 'payload', '{}'),
            array(select jsonb_array_elements_text(coalesce(s.value -> 'needs', '[]'))),
@@ -329,13 +278,6 @@ begin
            format('m%s/%s', mission.id, s.value ->> 'name'), t.untrusted,
            case jsonb_typeof(s.value -> 'approval') when 'string' then jsonb_build_object('question', s.value -> 'approval') else s.value -> 'approval' end
     from jsonb_array_elements(plan -> 'steps') with ordinality s(value, n) join ops_tasks t on t.identifier = s.value ->> 'task';
-  insert into ops_mission_proposals (kind, title, state, reason_code, plan, input, source, actor, risk, untrusted, dedupe_key, mission_id, decided_by, decided_at, trace_id)
-    values (mission.kind, mission.title, 'approved', 'own_submission', plan, merged, by_source, by_actor, risk, add_mission.untrusted, add_mission.dedupe_key, mission.id, by_actor, clock_now(), mission.trace_id)
-    returning id into new_proposal;
-  insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
-    values ('mission.approved', mission.id, mission.trace_id, jsonb_build_object('kind', mission.kind, 'title', mission.title, 'proposal', new_proposal), array[mission.kind]);
-  perform record_act('missions new', 'm' || mission.id, null, jsonb_build_object('state', 'approved', 'kind', mission.kind, 'steps', jsonb_array_length(plan -> 'steps')), '{}', mission.trace_id);
-  perform ensure_job(mission.id);
-  return mission.id;
+  get diagnostics stored = row_count;
+  return stored;
 end $$;
-comment on function add_mission is 'Validates a plan whole, stores the proposal, the mission and its steps, and queues it: all or nothing, in the caller''s transaction. Returns the mission''s id.';

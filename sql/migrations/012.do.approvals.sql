@@ -130,6 +130,10 @@ language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
 begin
+  if a.kind = 'proposal' then
+    perform decide_proposal(a);
+    return;
+  end if;
   -- step, code, unknown: the mission's next segment reads the answer and goes on by it.
   if a.mission_id is not null then
     perform nudge_mission(a.mission_id);
@@ -194,8 +198,8 @@ begin
   if a.who = 'owner' and current_standing() <> 'owner' or current_standing() = 'viewer' then
     perform refuse('OC006', format('approval a%s is answered by the %s; you are %s (%s)', a.id, a.who, current_actor(), current_standing()), 'ask them: openclaw approvals show a' || a.id);
   end if;
-  if not trusted_session() and a.actor = current_actor() then
-    perform refuse('OC006', format('approval a%s was asked for by %s itself', a.id, a.actor), 'somebody else has to answer it');
+  if not trusted_session() and not sql_may_answer(a.kind, a.actor) then
+    perform refuse('OC006', format('approval a%s (%s, asked for by %s) may not be answered by %s', a.id, a.kind, a.actor, current_actor()), 'policy approvals.sql says what a limited role may answer; somebody else has to');
   end if;
   if not coalesce(answer_approval.answer = any (a.options), false) then
     perform refuse('OC009', format('"%s" is no answer to a%s (%s)', answer_approval.answer, a.id, a.question), format('answer %s', array_to_string(a.options, ', ')));

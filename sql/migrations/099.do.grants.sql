@@ -34,6 +34,8 @@ begin
     grant execute on function signal(bigint, text, jsonb, text), retry_mission(bigint, text), change_matching(text, jsonb, boolean, integer), add_mission(text, jsonb, text, integer, text, boolean), answer_approval(bigint, text, text, jsonb), approve(bigint, text, text), reject(bigint, text), approval_text(bigint) to binaryrogue;
     grant select on agent_status to binaryrogue;
     grant execute on function send_to_agent(text, text, jsonb, text, text, boolean), agent_alive_limit() to binaryrogue;
+    grant execute on function propose_mission(jsonb, jsonb, text, integer, text, boolean, text, numeric), sound_policy(text), utc_day() to binaryrogue;
+    grant select on ops_quota_use to binaryrogue;
   end if;
   if exists (select from pg_roles where rolname = 'openclaw_tui') then
     grant usage on schema public to openclaw_tui;
@@ -49,6 +51,7 @@ begin
     grant execute on function is_paused(text, text, bigint), paused_by(text, text, bigint) to openclaw_tui;
     grant execute on function sound_policy(text), policy_fault(text, jsonb), json_schema_fault(jsonb, jsonb, text), utc_day(), budget_limit(text, text) to openclaw_tui;
     grant execute on function agent_alive_limit() to openclaw_tui;
+    grant execute on function untrusted_risk(jsonb, boolean), sound_policy(text), policy_fault(text, jsonb), json_schema_fault(jsonb, jsonb, text), utc_day(), budget_limit(text, text) to openclaw_tui;
   end if;
   if exists (select from pg_roles where rolname = 'openclaw_backup') then
     grant usage on schema public to openclaw_backup;
