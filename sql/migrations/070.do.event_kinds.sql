@@ -8,6 +8,8 @@ comment on table ops_event_kinds is 'Every kind of event that a part emits. Kind
 
 insert into ops_event_kinds (kind, description) values
   ('mission.approved', 'a mission was let in'),
+  ('mission.proposed', 'it waits for a person''s approval'),
+  ('mission.refused', 'policy or a person said no; the proposal has the reason'),
   ('mission.started', 'its first segment began'),
   ('mission.resumed', 'a later segment began'),
   ('mission.waiting', 'it waits: for a time, a signal, an answer'),
@@ -63,4 +65,12 @@ insert into ops_event_kinds (kind, description) values
   ('policy.drift', 'the success rate of a task, with a provider and model, has fallen'),
   ('policy.proposed', 'the learner proposes a change of policy'),
   ('policy.undone', 'a learned change did worse and was undone'),
+  ('policy.changed', 'a key of policy has a new version'),
+  ('budget.warning', '75 or 90 percent of a budget are spent or reserved'),
+  ('budget.exhausted', 'a budget is used up'),
+  ('budget.refused', 'a call was refused by a budget, a window of calls, or because its price is not known'),
+  ('budget.expired', 'what a dead worker had reserved came back'),
+  ('breaker.opened', 'calls to a service, or missions of a kind, are stopped'),
+  ('breaker.half_open', 'one probe may try'),
+  ('breaker.closed', 'all goes on'),
   ('policy.reaction_stopped', 'a chain of reactions was stopped');
