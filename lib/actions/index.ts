@@ -23,6 +23,7 @@ import { researchActions } from './research.ts';
 import { ruleActions } from './rules.ts';
 import { policyActions } from './policy.ts';
 import { proposalActions } from './proposals.ts';
+import { ruleActions } from './rules.ts';
 import { scheduleActions } from './schedules.ts';
 import { traceActions } from './trace.ts';
 import { spendingActions } from './spending.ts';

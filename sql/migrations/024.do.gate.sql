@@ -26,7 +26,7 @@ begin
   return null;
 end $$;
 create trigger ops_tasks_changed after insert or delete on ops_tasks for each row execute function count_task_change();
-create trigger ops_tasks_updated after update on ops_tasks for each row when (old.* is distinct from new.*) execute function count_task_change();
+create trigger ops_tasks_updated after update on ops_tasks for each row when (to_jsonb(old) is distinct from to_jsonb(new)) execute function count_task_change();
 
 -- The two caps. One row, updated by every admission, which makes admissions take turns (a caller in REPEATABLE READ gets 40001 instead of an old
 -- count). `active` is never too low: it is raised by admissions alone, and counted anew when it reaches the cap or is a minute old.

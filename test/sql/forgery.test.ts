@@ -137,10 +137,13 @@ test('openclaw.trace joins a trace, and does nothing else', async () => {
 test('a policy sql.allow that lacks a list, or is none, allows no task of effect outside', async () => {
   const policies = ['{"effects": ["read", "write"]}', '{"tasks": ["noop"]}', '{}', 'null'];
   for (const [index, policy] of policies.entries()) {
+    // Only an administrator who goes past the check of policy can do this.
+    await database.admin.query('alter table ops_policy disable trigger ops_policy_check');
     await database.pool.query("insert into ops_policy (key, version, value) values ('sql.allow', $1, $2)", [
       index + 2,
       policy,
     ]);
+    await database.admin.query('alter table ops_policy enable trigger ops_policy_check');
     const plan = JSON.stringify({ kind: 'x', steps: [{ name: 'a', task: 'outside' }] });
     for (const sql of [
       "insert into task_queue (task) values ('outside')",
