@@ -150,7 +150,7 @@ insert into ops_policy (key, version, value, actor, reason) values
   ('budget.usd', 1, '{"day": 2, "month": 20, "mission": 2}', 'system', 'small until the operator says otherwise'),
   ('gate.approval', 1, '{"person": {"read": "auto", "write": "auto", "outside": "auto"}, "cron": {"read": "auto", "write": "auto", "outside": "auto"}, "machine": {"read": "auto", "write": "auto", "outside": "ask"}, "untrusted": {"read": "auto", "write": "auto", "outside": "ask"}}', 'system', 'a person''s own submission is its own approval; effects outside from machines or from untrusted data ask'),
   ('gate.auto_approve', 1, '["health_check", "memory_prune", "backup", "git_commit", "status_report"]', 'system', 'upkeep'),
-  ('gate.caps', 1, '{"active_missions": 1000, "steps_per_day": 100000}', 'system', 'a loop that submits missions meets an end'),
+  ('gate.caps', 1, '{"active_missions": 10000, "steps_per_day": 100000}', 'system', 'a loop that submits missions meets an end'),
   ('gate.proposals', 1, '{"expire": "3 days"}', 'system', 'what nobody wanted for a weekend is not wanted'),
   ('learning.auto', 1, '[]', 'system', 'a person approves what the learner proposes'),
   ('providers.order', 1, '[]', 'system', 'config/providers/failover.json says the order'),

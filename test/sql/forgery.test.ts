@@ -155,7 +155,7 @@ test('a policy sql.allow that lacks a list, or is none, allows no task of effect
   }
   assert.is((await refusal(rogue.query("select add_job('noop')"))).code, 'OC006', 'a missing policy means no');
   await database.pool.query(
-    `insert into ops_policy (key, version, value) values ('sql.allow', 9, '{"effects": [], "tasks": ["outside"]}')`,
+    `insert into ops_policy (key, version, value) values ('sql.allow', 9, '{"effects": [], "tasks": ["outside"], "except": []}')`,
   );
   await rogue.query("select add_job('outside')");
   assert.is((await refusal(rogue.query("select add_job('noop')"))).code, 'OC006');
