@@ -375,7 +375,8 @@ $$;
 create function gate_paused(agent text) returns boolean
 language sql stable
 set search_path = public, pg_catalog, pg_temp
-as $$ select false $$;
+as $$ select is_paused(agent => gate_paused.agent) $$;
+comment on function gate_paused(text) is 'Whether everything, or this agent, is paused: then nothing is let in. A paused task is held at its start.';
 
 create function add_mission(
   plan jsonb,

@@ -18,8 +18,8 @@ export interface TestDatabase {
 
 let template: Promise<void> | undefined;
 
-/** A database of its own for a test file, copied from the template. */
-export async function freshDatabase(): Promise<TestDatabase> {
+/** A database of its own for a test file, copied from the template. `source` is whom its pool speaks for: with `cli`, its missions are a person's own. */
+export async function freshDatabase({ source }: { source?: string } = {}): Promise<TestDatabase> {
   const servers = await testServers();
   if (!process.env[SERVERS_HOME]) template ??= buildTemplate(servers);
   await template;
@@ -27,7 +27,7 @@ export async function freshDatabase(): Promise<TestDatabase> {
   const server = servers.postgres;
   await onMaintenance(server, `create database ${name} template ${TEMPLATE} owner openclaw_owner`);
   const urlFor = (role: string) => server.urlFor(role, name);
-  const pool = createPool(urlFor('openclaw_worker'), { name: 'test', max: 10 });
+  const pool = createPool(urlFor('openclaw_worker'), { name: 'test', max: 10, ...(source && { source }) });
   const admin = createPool(urlFor('postgres'), { name: 'test:admin', max: 2 });
   return {
     name,

@@ -10,7 +10,7 @@ let database: TestDatabase;
 let workers: Workers;
 
 test.before(async () => {
-  database = await freshDatabase();
+  database = await freshDatabase({ source: 'cli' });
   workers = await startTestWorkers(database);
 });
 test.after(async () => {

@@ -37,7 +37,7 @@ const addMission = async (task: string, payload: object) =>
   ).id as string;
 
 test.before(async () => {
-  database = await freshDatabase();
+  database = await freshDatabase({ source: 'cli' });
   workers = await startTestWorkers(database);
   await query('create table test_starts (mark text, at timestamptz default now())');
 });

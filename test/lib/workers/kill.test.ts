@@ -58,7 +58,7 @@ async function end(worker: Worker, signal: 'SIGKILL' | 'SIGTERM') {
 }
 
 test.before(async () => {
-  database = await freshDatabase();
+  database = await freshDatabase({ source: 'cli' });
   await query('create table test_starts (mark text, at timestamptz default clock_timestamp())');
 });
 test.after.each(async () => {
