@@ -23,6 +23,8 @@ import { researchActions } from './research.ts';
 import { ruleActions } from './rules.ts';
 import { policyActions } from './policy.ts';
 import { proposalActions } from './proposals.ts';
+import { providerActions } from './providers.ts';
+import { researchActions } from './research.ts';
 import { ruleActions } from './rules.ts';
 import { scheduleActions } from './schedules.ts';
 import { traceActions } from './trace.ts';
