@@ -79,6 +79,7 @@ with claimed as (
   update ops_missions set epoch = epoch + 1, state = 'running', worker = $3, started_at = coalesce(started_at, clock_now()), wait_reason = null, wake_at = null
   where id = $1 and job_id = $2 and state in ('approved', 'running', 'waiting') and not paused
     and not exists (select from ops_controls c where c.scope = 'all' or c.scope = 'agent' and c.target = agent or c.scope = 'task' and c.target = 'mission')
+    and (epoch > 0 or kind_admits(kind, id))
     and exists (select from graphile_worker._private_jobs j where j.id = $2 and j.locked_by = $3)
   returning *),
 told as (

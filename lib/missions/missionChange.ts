@@ -6,6 +6,8 @@ import type { MissionChange } from './types.ts';
 
 /** A wait above this parks the mission, so that it holds no worker; below it, parking costs more than waiting. */
 const PARK_ABOVE_MS = 5_000;
+/** How the classes of errors begin by which policy holds a step back (HeldError). */
+const HELD = 'E_HELD_';
 /** A pause's end wakes what it held up; this is for a mission that parked in the moment of the end. */
 const PAUSED_LOOK_MS = 30_000;
 
@@ -29,9 +31,15 @@ export async function missionChange(state: SegmentState, db: Pick<Queryable, 'qu
     return parked(state, 'paused', Math.min(soonest, PAUSED_LOOK_MS));
   const asked = steps.some((step) => step.state === 'waiting' && step.asked?.state === 'open');
   const waits = steps.find((step) => isSuspended(step) && step.waitsFor)?.waitsFor;
-  const otherwise = soonest < Number.POSITIVE_INFINITY ? 'backoff' : 'needs';
+  const otherwise = soonest < Number.POSITIVE_INFINITY ? (heldBy(state) ?? 'backoff') : 'needs';
   const reason = unknown ? 'step_unknown' : asked ? 'approval' : (waits ?? otherwise);
   return parked(state, reason, soonest < Number.POSITIVE_INFINITY ? soonest : null);
+}
+
+/** quota, budget, calls, breaker or policy, where one of these holds a step back. */
+function heldBy({ steps }: SegmentState): string | undefined {
+  const held = steps.find((step) => step.state === 'queued' && step.error_class?.startsWith(HELD));
+  return held?.error_class?.slice(HELD.length).toLowerCase();
 }
 
 /** With the plan's `output`, evaluated by Postgres as every path is; else the outputs of the steps that no other needs. */

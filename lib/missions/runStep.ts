@@ -2,6 +2,7 @@ import { OpenClawError } from '../errors/index.ts';
 import { delayAfter } from '../queue/backoff.ts';
 import { errorClassOf, rowMessage } from '../queue/errorClass.ts';
 import { JobAborted } from '../queue/runJob.ts';
+import { holdOf } from '../queue/startGate.ts';
 import { createContext } from '../tasks/context.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
 import type { LoadedTask } from '../tasks/types.ts';
@@ -51,6 +52,7 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
       throw new OpenClawError('E_UNKNOWN_TASK', `this worker has no task "${step.task}"`, {
         remedy: 'put its file into a tasks folder of this host',
       });
+    await runtime.starts?.admit(step.task);
     const payload = await settleAfterAbort(resolvePayload(run), signal);
     inputBytes = Buffer.byteLength(JSON.stringify(payload));
     const context = createContext(
@@ -138,6 +140,11 @@ function finishOfError(
         error: step.error,
       },
     };
+  }
+  const held = aborted ? undefined : holdOf(error);
+  if (held) {
+    const waits = { delay_ms: held.delayMs, error_class: errorClassOf(error), error: rowMessage(error) };
+    return { step, requeue: { step: step.id, state: 'queued', attempt: step.attempt - 1, ...waits } };
   }
   const cause = aborted ?? error;
   const message = rowMessage(cause);

@@ -51,8 +51,8 @@ export async function runSegment(options: SegmentOptions): Promise<SegmentResult
   const { runtime, missionId, context } = options;
   const claimed = await claim(runtime.db, missionId, context.job.id, options.poolId);
   if (!claimed) {
-    // A pause that came after the job's start parks the mission, so that no job of it spins.
-    await runtime.db.query('select park_paused($1, $2)', [missionId, context.job.id]);
+    // A pause that came after the job's start, or the breaker of its kind, parks the mission, so that no job of it spins.
+    await runtime.db.query('select park_paused($1, $2), park_broken($1, $2)', [missionId, context.job.id]);
     context.log.debug('not claimed: the mission has ended, is paused, or belongs to another job');
     return { mission: missionId, state: 'not_claimed' };
   }

@@ -9,11 +9,14 @@ export type HoldReason = 'quota' | 'budget' | 'calls' | 'price_unknown' | 'polic
 export class HeldError extends OpenClawError {
   readonly reasonCode: HoldReason;
   readonly retryAt: Date | null;
+  /** ms until then, by the database's clock where it said so. */
+  readonly waitMs: number;
 
-  constructor(reasonCode: HoldReason, message: string, retryAt: Date | null, remedy: string) {
+  constructor(reasonCode: HoldReason, message: string, retryAt: Date | null, remedy: string, waitMs?: number) {
     super(`E_HELD_${reasonCode.toUpperCase()}`, message, { remedy, exitCode: EXIT.tempfail });
     this.name = 'HeldError';
     this.reasonCode = reasonCode;
     this.retryAt = retryAt;
+    this.waitMs = waitMs ?? (retryAt?.getTime() ?? Date.now()) - Date.now();
   }
 }

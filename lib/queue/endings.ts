@@ -1,3 +1,5 @@
+import type { Hold } from './startGate.ts';
+
 /**
  * How a job's run ended, noted by the wrapper that ran it and read by the statement that removes or releases the job
  * (graphile-worker itself passes on no result and only a message).
@@ -18,7 +20,13 @@ export type Ending =
       errorClass: string;
       state: 'failed' | 'cancelled';
     }
-  | { kind: 'give_back'; startedAt: number; delayMs?: number };
+  | {
+      kind: 'give_back';
+      startedAt: number;
+      delayMs?: number;
+      /** What of policy held it back, for whoever asks why it does not start. */
+      held?: Hold;
+    };
 
 /** By job id. An entry is taken when its statement is built, so the map never outgrows the jobs in flight. */
 export type Endings = Map<string, Ending>;

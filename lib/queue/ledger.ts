@@ -101,7 +101,11 @@ async function fail(query: Query, values: unknown[], options: LedgerOptions): Pr
 function endRow(id: string, ending: Ending | undefined, message: string) {
   // Without a note of ours the wrapper never ran (graphile-worker found no such task): released, and tried again later.
   if (!ending || ending.kind === 'done') return { id, kind: 'retry', message, delay_ms: 60_000 };
-  if (ending.kind === 'give_back') return { id, kind: ending.kind, delay_ms: ending.delayMs ?? 0 };
+  if (ending.kind === 'give_back') {
+    const { held } = ending;
+    const why = held && { held: held.code, held_reason: held.reason, held_until: held.until };
+    return { id, kind: ending.kind, delay_ms: ending.delayMs ?? 0, ...why };
+  }
   if (ending.kind === 'retry') return { id, kind: ending.kind, message: ending.message, delay_ms: ending.delayMs };
   return {
     id,

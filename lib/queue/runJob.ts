@@ -9,6 +9,7 @@ import { backoffMs } from './backoff.ts';
 import type { Ending, Endings } from './endings.ts';
 import { errorClassOf, rowMessage } from './errorClass.ts';
 import { JobAborted, Run, type RunningJob, timeLimit } from './run.ts';
+import { holdOf } from './startGate.ts';
 
 export { JobAborted, type RunningJob } from './run.ts';
 
@@ -48,6 +49,7 @@ export function jobRunner(task: LoadedTask, options: JobRunnerOptions): Task {
     try {
       options.running.set(job.id, run);
       await mayStart(task.identifier, job.id, options);
+      await options.runtime.starts?.admit(task.identifier);
       if (job.last_error?.startsWith(CRASHED)) release = await startSuspect(job.id, options);
       if (run.reason) throw run.reason;
       limitSoon(run);
@@ -122,6 +124,8 @@ function endingOf(
   const released = aborted ?? (error instanceof JobAborted ? error : undefined);
   if (released && released.why !== 'cancelled' && released.why !== 'timeout')
     return { kind: 'give_back', startedAt, delayMs: released.delayMs };
+  const held = aborted ? undefined : holdOf(error);
+  if (held) return { kind: 'give_back', startedAt, delayMs: held.delayMs, held };
   const finishedAt = Date.now();
   if (aborted?.why === 'cancelled')
     return {

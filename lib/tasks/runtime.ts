@@ -2,6 +2,7 @@ import type { Config } from '../config/index.ts';
 import type { ControlState } from '../controls/index.ts';
 import type { PoolClient, Queryable } from '../db/index.ts';
 import type { Logger } from '../log/index.ts';
+import type { StartGate } from '../queue/startGate.ts';
 import type { TaskRegistry } from './load.ts';
 
 /** What tasks reach the database by: a pool of ours, or the helpers of a stock worker. */
@@ -22,6 +23,8 @@ export interface TaskRuntime {
   readonly registry: TaskRegistry;
   /** What is paused. A stock worker has none: pauses are not its. */
   readonly controls?: ControlState;
+  /** Quotas and stopped tasks. A stock worker has none: limits are not its. */
+  readonly starts?: StartGate;
 }
 
 /** What a checkpoint of a run proves: that the job is still held, or that the mission's epoch is still this one. */

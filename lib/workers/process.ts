@@ -10,6 +10,7 @@ import { useWriter } from '../missions/runtime.ts';
 import { activeSegments } from '../missions/segment.ts';
 import { createWriter } from '../missions/writer.ts';
 import { JobAborted } from '../queue/runJob.ts';
+import { createStartGate } from '../queue/startGate.ts';
 import { registerBuiltinRules } from '../reactions/builtin.ts';
 import { loadTasks, registerTasks, taskFolders } from '../tasks/index.ts';
 import type { Database, TaskRuntime } from '../tasks/runtime.ts';
@@ -117,6 +118,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     paths: databaseOf(pathsPool),
     registry,
     controls: leases.controls,
+    starts: createStartGate(taskPool),
   };
   useWriter(runtime, createWriter(writerPool, log), createRecorder(writerPool, log));
 
@@ -280,7 +282,7 @@ async function deliverCancels(db: Pool, pools: readonly WorkerPool[]): Promise<v
 /** Each second: wake parked missions that are due, give back what a process that died on this host held, deliver cancels. */
 async function tick(db: Pool, own: ProcessIdentity, log: Logger, deliver: () => Promise<void>): Promise<void> {
   try {
-    await db.query('select wake_missions(), expire_approvals()');
+    await db.query('select wake_missions(), expire_approvals(), expire_spend()');
     const dead = await releaseDeadOnThisHost(db, own);
     if (dead.pools.length > 0) log.warn(dead, 'workers had died; their jobs were given back');
     await deliver();

@@ -378,7 +378,7 @@ as $$
 declare ended integer; ended_ids text; given_back boolean;
 begin
   with u as (
-    select * from json_to_recordset(specs) u(id bigint, kind text, message text, delay_ms float8, error_class text, state text, started float8, finished float8)),
+    select * from json_to_recordset(specs) u(id bigint, kind text, message text, delay_ms float8, error_class text, state text, started float8, finished float8, held text, held_reason text, held_until timestamptz)),
   r as (
     update graphile_worker._private_jobs j set
       last_error = coalesce(u.message, j.last_error),
@@ -405,7 +405,12 @@ begin
            (select a.trace_id from job_requests a where a.id = h.job_id), (select a.mission_id from job_requests a where a.id = h.job_id),
            jsonb_build_object('task', h.task, 'error_class', h.error_class, 'error', left(h.last_error, 500), 'attempts', h.attempts), array[h.task]
     from h),
-  c as (delete from job_cancels where job_id = any (array(select d.id from d)))
+  c as (delete from job_cancels where job_id = any (array(select d.id from d))),
+  g as (delete from job_holds where job_id = any (array(select d.id from d))),
+  x as (
+    insert into job_holds as o (job_id, reason_code, reason, until)
+    select u.id, u.held, u.held_reason, u.held_until from u where u.held is not null and u.id = any (array(select r.id from r))
+    on conflict (job_id) do update set reason_code = excluded.reason_code, reason = excluded.reason, until = excluded.until, since = case when o.reason_code = excluded.reason_code then o.since else now() end)
   select (select count(*) from r) + (select count(*) from d), (select string_agg(d.id::text, ',') from d), exists (select from r where r.kind = 'give_back')
     into ended, ended_ids, given_back;
   if ended_ids is not null then

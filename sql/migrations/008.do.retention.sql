@@ -21,6 +21,7 @@ begin
   delete from job_requests where id = any (ids);
   delete from job_progress where job_id = any (ids);
   delete from job_cancels where job_id = any (ids);
+  delete from job_holds where job_id = any (ids);
   delete from job_crashes where job_id = any (ids);
   delete from checkpoints where scope in (select 'j' || id from unnest(ids) id);
   delete from job_history where job_id = any (ids);

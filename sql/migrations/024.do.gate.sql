@@ -441,3 +441,158 @@ as $$
   select coalesce(v -> 'kinds' ? kind, false) and (asked_by is distinct from current_actor() or coalesce(v -> 'own' = 'true', false)) from (select policy_value('approvals.sql') as v) p
 $$;
 comment on function sql_may_answer is 'Whether policy approvals.sql lets this limited role answer; missing or malformed means no.';
+
+-- Starts of jobs and steps. A worker asks for a task that guarded_tasks() names, before each start; it reads that list at most a second before.
+
+create table job_holds (
+  job_id bigint primary key,
+  reason_code text not null,
+  reason text not null,
+  until timestamptz,
+  since timestamptz not null default now()
+);
+comment on table job_holds is 'Jobs that policy gave back instead of starting them, and why: quota, budget, calls, breaker, policy. They are fetched again at until, or when the policy or breaker changes.';
+
+create type start_answer as (reason_code text, reason text, retry_at timestamptz);
+
+-- Null where policy is missing or malformed: then every task has to ask, and is refused.
+create function guarded_tasks() returns text[]
+language sql stable
+set search_path = public, pg_catalog, pg_temp
+as $$
+  select case when jsonb_typeof(v) = 'object'
+              then array(select jsonb_object_keys(v)) || array(select substr(b.name, 6) from ops_breakers b where b.name like 'task:%' and b.state <> 'closed') end
+  from (select policy_value('quota.tasks') as v) p
+$$;
+comment on function guarded_tasks() is 'The tasks that have to ask before each start: those with a quota, and those that somebody stopped.';
+
+create function start_task(task text) returns start_answer
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare b ops_breakers; without text;
+begin
+  select * into b from ops_breakers o where o.name = 'task:' || task and o.state <> 'closed';
+  if b.open_until > clock_now() then
+    return row ('breaker', format('task %s is stopped until %s: %s', task, to_char(b.open_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), b.reason), b.open_until)::start_answer;
+  elsif b.name is not null then
+    -- A task's breaker opens only by hand, so that there is nothing to try when its time is over.
+    update ops_breakers o set state = 'closed', opens = 0, opened_at = null, open_until = null, probe = null, probe_until = null, reason = null, updated_at = clock_now()
+      where o.name = b.name and o.state = 'open' and o.open_until <= clock_now();
+  end if;
+  without := spend_quota(array[task]);
+  if without = '*' then
+    return row ('policy', 'policy quota.tasks is missing or malformed, so nothing starts', null)::start_answer;
+  elsif without is not null then
+    return row ('quota', format('task %s has had its %s starts of today (UTC)', task, policy_value('quota.tasks') ->> task), (utc_day() + 1)::timestamp at time zone 'UTC')::start_answer;
+  end if;
+  return null;
+end $$;
+comment on function start_task(text) is 'Spends a start of this task, or says why it may not start now and when to ask again.';
+
+-- What waited for a limit looks again, because the limit has changed.
+create function release_holds(reasons text[]) returns integer
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare released integer;
+begin
+  with held as (
+    delete from job_holds h where h.reason_code = any (reasons) returning h.job_id),
+  due as (
+    select j.id from graphile_worker._private_jobs j where j.id in (select job_id from held) and j.locked_by is null and j.run_at > now() order by j.id for no key update)
+  update graphile_worker._private_jobs j set run_at = now() from due where j.id = due.id;
+  get diagnostics released = row_count;
+  update ops_mission_steps s set wake_at = clock_now()
+    where s.state = 'queued' and s.wake_at > clock_now() and s.mission_id in (select m.id from ops_missions m where m.state = 'waiting' and m.job_id is null and m.wait_reason = any (reasons));
+  update ops_missions m set wake_at = clock_now() where m.state = 'waiting' and m.job_id is null and m.wait_reason = any (reasons) and m.wake_at > clock_now();
+  if released > 0 then
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), released));
+  end if;
+  return released;
+end $$;
+comment on function release_holds(text[]) is 'Jobs and missions that wait for a quota, budget or breaker are looked at again now.';
+
+create function release_after_policy() returns trigger
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+begin
+  perform release_holds(case when new.key = 'quota.tasks' then '{quota,policy}'::text[] when new.key like 'budget.%' then '{budget,calls,policy}' else '{breaker,policy}' end);
+  return null;
+end $$;
+create trigger ops_policy_release after insert on ops_policy for each row
+  when (new.key = 'quota.tasks' or new.key like 'budget.%' or new.key like 'breaker.%') execute function release_after_policy();
+
+create function release_after_breaker() returns trigger
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+begin
+  perform release_holds('{breaker}');
+  return null;
+end $$;
+create trigger ops_breakers_release after update of state on ops_breakers for each row when (old.state <> 'closed' and new.state = 'closed') execute function release_after_breaker();
+
+-- The breaker of a kind of mission. It counts ends, and stops first claims: what has begun goes on.
+create function count_mission_end() returns trigger
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare breaker text := 'kind:' || new.kind;
+begin
+  if new.state = 'failed' then
+    perform breaker_report(breaker, false, 'm' || new.id, coalesce(new.error, new.error_class));
+  elsif exists (select from ops_breakers b where b.name = breaker and (b.failures > 0 or b.state <> 'closed')) then
+    perform breaker_report(breaker, case when new.state = 'succeeded' then true end, 'm' || new.id);
+  end if;
+  return null;
+end $$;
+create trigger ops_missions_breaker after update of state on ops_missions for each row
+  when (new.state in ('succeeded', 'failed', 'cancelled') and old.state is distinct from new.state) execute function count_mission_end();
+
+-- Whether a mission may be claimed for the first time: always while its kind's breaker is closed; one while it is half open.
+create function kind_admits(kind text, mission bigint) returns boolean
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+begin
+  return not exists (select from ops_breakers b where b.name = 'kind:' || kind and b.state <> 'closed') or (breaker_admit('kind:' || kind, 'm' || mission)).admitted;
+end $$;
+
+-- A segment whose claim the breaker refused: its mission parks until the breaker turns, so that no job spins.
+create function park_broken(mission bigint, job bigint) returns boolean
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+begin
+  update ops_missions m set state = 'waiting', wait_reason = 'breaker', job_id = null, wake_at = greatest(coalesce(b.open_until, b.probe_until), clock_now() + interval '1 second')
+    from ops_breakers b
+    where m.id = mission and m.job_id = job and m.epoch = 0 and m.state in ('approved', 'waiting') and b.name = 'kind:' || m.kind and b.state <> 'closed';
+  return found;
+end $$;
+comment on function park_broken(bigint, bigint) is 'Parks a mission whose kind is stopped, until its breaker turns.';
+
+-- Retries by task: policy's word goes before the task's own.
+create function apply_task_retries() returns trigger
+language plpgsql
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare retries jsonb := policy_value('task.retries') -> new.identifier;
+begin
+  if jsonb_typeof(retries) = 'number' and (retries #>> '{}')::numeric between 0 and 99 then
+    new.max_attempts := (retries #>> '{}')::numeric::smallint + 1;
+  end if;
+  return new;
+end $$;
+create trigger ops_tasks_retries before insert or update on ops_tasks for each row execute function apply_task_retries();
+
+create function spread_task_retries() returns trigger
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+begin
+  update ops_tasks t set max_attempts = t.max_attempts where new.value ? t.identifier;
+  return null;
+end $$;
+create trigger ops_policy_retries after insert on ops_policy for each row when (new.key = 'task.retries') execute function spread_task_retries();
