@@ -27,8 +27,8 @@ import { providerActions } from './providers.ts';
 import { researchActions } from './research.ts';
 import { ruleActions } from './rules.ts';
 import { scheduleActions } from './schedules.ts';
-import { traceActions } from './trace.ts';
 import { spendingActions } from './spending.ts';
+import { traceActions } from './trace.ts';
 import type { Action } from './types.ts';
 import { whyActions } from './why.ts';
 

@@ -85,7 +85,6 @@ create table ops_mission_proposals (
 comment on table ops_mission_proposals is 'Every mission that was asked for, whatever its source, and what became of it. A refused one is a row with its reason.';
 comment on column ops_mission_proposals.reason_code is 'Why it is in its state: own_submission, auto_approved, approved_by_policy, approved_by_person, rejected_by_person, approval_needed, expired, duplicate, paused, breaker, cap_missions, cap_steps, quota, budget, price_unknown, policy, refused_by_policy.';
 create index ops_mission_proposals_open on ops_mission_proposals (id) where state = 'proposed';
-create index ops_mission_proposals_dedupe on ops_mission_proposals (dedupe_key) where dedupe_key is not null;
 create index ops_mission_proposals_mission on ops_mission_proposals (mission_id);
 
 create table ops_mission_steps (

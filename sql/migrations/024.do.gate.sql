@@ -399,7 +399,7 @@ begin
   end if;
   return answer.mission;
 end $$;
-comment on function add_mission is 'Submits a plan through the gate. Returns the mission''s id, of the open mission where the key is taken, or null where it waits for an approval or policy refuses it; propose_mission() says why.';
+comment on function add_mission(jsonb, jsonb, text, integer, text, boolean) is 'Submits a plan through the gate. Returns the mission''s id, of the open mission where the key is taken, or null where it waits for an approval or policy refuses it; propose_mission() says why.';
 
 -- The answer to a proposal: what kept it from starting may have changed, so the gate is asked again, in the transaction of the answer.
 create function decide_proposal(a ops_approvals) returns void
