@@ -16,6 +16,22 @@ CREATE TYPE public.breaker_answer AS (
 	reason text
 );
 
+CREATE TYPE public.gate_answer AS (
+	proposal bigint,
+	state text,
+	mission bigint,
+	reason_code text,
+	reason text,
+	approval bigint
+);
+
+COMMENT ON TYPE public.gate_answer IS 'What became of a proposal: approved with its mission, proposed with its approval, or rejected or duplicate with the reason.';
+
+CREATE TYPE public.gate_reason AS (
+	code text,
+	reason text
+);
+
 CREATE DOMAIN public.job_attempts AS smallint
 	CONSTRAINT job_attempts_check CHECK (((VALUE >= 1) AND (VALUE <= 100)));
 
@@ -33,6 +49,12 @@ CREATE TYPE public.spend_answer AS (
 );
 
 COMMENT ON TYPE public.spend_answer IS 'Either a reservation, or why there is none (price_unknown, budget, calls, policy) and when it is worth asking again.';
+
+CREATE TYPE public.start_answer AS (
+	reason_code text,
+	reason text,
+	retry_at timestamp with time zone
+);
 
 CREATE FUNCTION public.add_buttons(message bigint, buttons jsonb) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -222,71 +244,18 @@ CREATE FUNCTION public.add_mission(plan jsonb, input jsonb DEFAULT '{}'::jsonb, 
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-declare faults text[]; risk text; mission ops_missions; new_proposal bigint; merged jsonb; by_actor text := current_actor(); by_source text := current_source();
+declare answer gate_answer;
 begin
-  select array_agg(format('%s: %s', f.at, f.message)) into faults from plan_faults(plan) f;
-  if jsonb_typeof(coalesce(input, '{}')) <> 'object' then
-    faults := faults || format('input: is a JSON %s, expected an object', jsonb_typeof(input));
+  answer := propose_mission(plan, input, title, priority, dedupe_key, untrusted);
+  if answer.state = 'proposed' then
+    raise notice 'proposal p% waits for approval a%: %', answer.proposal, answer.approval, answer.reason;
+  elsif answer.state = 'rejected' then
+    raise warning 'proposal p% was refused (%): %', answer.proposal, answer.reason_code, answer.reason;
   end if;
-  if octet_length(input::text) > 262144 then
-    faults := faults || format('input: has %s bytes, at most 262144 are taken', octet_length(input::text));
-  end if;
-  if length(title) not between 1 and 200 then
-    faults := faults || format('title: has %s characters, expected 1 to 200', length(title));
-  end if;
-  if length(dedupe_key) not between 1 and 512 then
-    faults := faults || format('dedupe_key: has %s characters, expected 1 to 512', length(dedupe_key));
-  end if;
-  if priority not between -32768 and 32767 then
-    faults := faults || format('priority: is %s, expected -32768 to 32767 (lower runs first)', priority);
-  end if;
-  if faults is not null then
-    raise exception using errcode = 'OC007', message = format('the plan has %s fault%s; nothing was stored', cardinality(faults), case when cardinality(faults) > 1 then 's' else '' end),
-      detail = array_to_string(faults, E'\n'), hint = 'mend the plan and submit it again';
-  end if;
-  select case when bool_or(t.effect = 'outside') then 'outside' when bool_or(t.effect = 'write') then 'write' else 'read' end into risk
-    from jsonb_array_elements(plan -> 'steps') s join ops_tasks t on t.identifier = s ->> 'task';
-  -- A limited role's steps are held to the same rule as its jobs.
-  select array_agg(distinct s ->> 'task') into faults from jsonb_array_elements(plan -> 'steps') s join ops_tasks t on t.identifier = s ->> 'task' where not task_allowed(t);
-  if faults is not null then
-    perform refuse('OC006', format('role %s may not queue: %s', session_user, array_to_string(faults, ', ')), 'ask the operator to submit the plan, or to add these tasks to policy sql.allow');
-  end if;
-  merged := coalesce(plan -> 'input', '{}') || coalesce(input, '{}');
-
-  if dedupe_key is not null then
-    perform pg_advisory_xact_lock(hashtextextended('mission:' || dedupe_key, 0));
-    select m.* into mission from ops_mission_proposals p join ops_missions m on m.id = p.mission_id
-      where p.dedupe_key = add_mission.dedupe_key and m.state in ('approved', 'running', 'waiting') limit 1;
-    if found then
-      insert into ops_mission_proposals (kind, title, state, reason_code, reason, plan, input, source, actor, risk, untrusted, dedupe_key, decided_by, decided_at)
-        values (plan ->> 'kind', coalesce(add_mission.title, plan ->> 'title', plan ->> 'kind'), 'duplicate', 'duplicate', format('mission m%s with this key is open', mission.id),
-                plan, merged, by_source, by_actor, risk, add_mission.untrusted, add_mission.dedupe_key, 'system', clock_now());
-      return mission.id;
-    end if;
-  end if;
-
-  insert into ops_missions (kind, title, plan, input, source, actor, priority, untrusted, policy_snapshot)
-    values (plan ->> 'kind', coalesce(add_mission.title, plan ->> 'title', plan ->> 'kind'), plan, merged, by_source, by_actor, add_mission.priority, add_mission.untrusted,
-            jsonb_build_object('sql.allow', policy_value('sql.allow')))
-    returning * into mission;
-  insert into ops_mission_steps (mission_id, name, position, task, payload, needs, max_attempts, timeout_ms, effect, idempotency_key, untrusted, approval)
-    select mission.id, s.value ->> 'name', s.n - 1, t.identifier, coalesce(s.value -> 'payload', '{}'),
-           array(select jsonb_array_elements_text(coalesce(s.value -> 'needs', '[]'))),
-           coalesce((s.value ->> 'retries')::smallint + 1, t.max_attempts), coalesce(duration_ms(s.value -> 'timeout'), t.timeout_ms), t.effect,
-           format('m%s/%s', mission.id, s.value ->> 'name'), t.untrusted,
-           case jsonb_typeof(s.value -> 'approval') when 'string' then jsonb_build_object('question', s.value -> 'approval') else s.value -> 'approval' end
-    from jsonb_array_elements(plan -> 'steps') with ordinality s(value, n) join ops_tasks t on t.identifier = s.value ->> 'task';
-  insert into ops_mission_proposals (kind, title, state, reason_code, plan, input, source, actor, risk, untrusted, dedupe_key, mission_id, decided_by, decided_at, trace_id)
-    values (mission.kind, mission.title, 'approved', 'own_submission', plan, merged, by_source, by_actor, risk, add_mission.untrusted, add_mission.dedupe_key, mission.id, by_actor, clock_now(), mission.trace_id)
-    returning id into new_proposal;
-  insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
-    values ('mission.approved', mission.id, mission.trace_id, jsonb_build_object('kind', mission.kind, 'title', mission.title, 'proposal', new_proposal), array[mission.kind]);
-  perform record_act('missions new', 'm' || mission.id, null, jsonb_build_object('state', 'approved', 'kind', mission.kind, 'steps', jsonb_array_length(plan -> 'steps')), '{}', mission.trace_id);
-  perform ensure_job(mission.id);
-  return mission.id;
+  return answer.mission;
 end $$;
 
-COMMENT ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) IS 'Validates a plan whole, stores the proposal, the mission and its steps, and queues it: all or nothing, in the caller''s transaction. Returns the mission''s id.';
+COMMENT ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) IS 'Submits a plan through the gate. Returns the mission''s id, of the open mission where the key is taken, or null where it waits for an approval or policy refuses it; propose_mission() says why.';
 
 CREATE FUNCTION public.add_mission(task text, input jsonb DEFAULT '{}'::jsonb, title text DEFAULT NULL::text, priority integer DEFAULT 0, dedupe_key text DEFAULT NULL::text, untrusted boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -391,8 +360,8 @@ begin
   if a.who = 'owner' and current_standing() <> 'owner' or current_standing() = 'viewer' then
     perform refuse('OC006', format('approval a%s is answered by the %s; you are %s (%s)', a.id, a.who, current_actor(), current_standing()), 'ask them: openclaw approvals show a' || a.id);
   end if;
-  if not trusted_session() and a.actor = current_actor() then
-    perform refuse('OC006', format('approval a%s was asked for by %s itself', a.id, a.actor), 'somebody else has to answer it');
+  if not trusted_session() and not sql_may_answer(a.kind, a.actor) then
+    perform refuse('OC006', format('approval a%s (%s, asked for by %s) may not be answered by %s', a.id, a.kind, a.actor, current_actor()), 'policy approvals.sql says what a limited role may answer; somebody else has to');
   end if;
   if not coalesce(answer_approval.answer = any (a.options), false) then
     perform refuse('OC009', format('"%s" is no answer to a%s (%s)', answer_approval.answer, a.id, a.question), format('answer %s', array_to_string(a.options, ', ')));
@@ -501,6 +470,10 @@ CREATE FUNCTION public.apply_approval(a public.ops_approvals) RETURNS void
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
 begin
+  if a.kind = 'proposal' then
+    perform decide_proposal(a);
+    return;
+  end if;
   -- step, code, unknown: the mission's next segment reads the answer and goes on by it.
   if a.mission_id is not null then
     perform nudge_mission(a.mission_id);
@@ -560,6 +533,7 @@ begin
   delete from job_requests where id = any (ids);
   delete from job_progress where job_id = any (ids);
   delete from job_cancels where job_id = any (ids);
+  delete from job_holds where job_id = any (ids);
   delete from job_crashes where job_id = any (ids);
   delete from checkpoints where scope in (select 'j' || id from unnest(ids) id);
   delete from job_history where job_id = any (ids);
@@ -626,6 +600,18 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.apply_retention(at_most integer) IS 'Deletes one batch of what policy retention.* says is old; returns the counts, all 0 when there is no more.';
+
+CREATE FUNCTION public.apply_task_retries() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare retries jsonb := policy_value('task.retries') -> new.identifier;
+begin
+  if jsonb_typeof(retries) = 'number' and (retries #>> '{}')::numeric between 0 and 99 then
+    new.max_attempts := (retries #>> '{}')::numeric::smallint + 1;
+  end if;
+  return new;
+end $$;
 
 CREATE FUNCTION public.approval_fault(asked jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
@@ -1383,6 +1369,29 @@ begin
   return target;
 end $_$;
 
+CREATE FUNCTION public.count_mission_end() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare breaker text := 'kind:' || new.kind;
+begin
+  if new.state = 'failed' then
+    perform breaker_report(breaker, false, 'm' || new.id, coalesce(new.error, new.error_class));
+  elsif exists (select from ops_breakers b where b.name = breaker and (b.failures > 0 or b.state <> 'closed')) then
+    perform breaker_report(breaker, case when new.state = 'succeeded' then true end, 'm' || new.id);
+  end if;
+  return null;
+end $$;
+
+CREATE FUNCTION public.count_task_change() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update ops_tasks_generation set generation = generation + 1;
+  return null;
+end $$;
+
 CREATE FUNCTION public.current_source() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -1401,6 +1410,38 @@ CREATE FUNCTION public.current_standing() RETURNS text
 $$;
 
 COMMENT ON FUNCTION public.current_standing() IS 'viewer, operator or owner: what the person behind this session may do. A surface says it by the setting openclaw.role; without one, a member of the owner is the owner.';
+
+CREATE FUNCTION public.decide_proposal(a public.ops_approvals) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare p ops_mission_proposals; stop gate_reason; new_mission bigint; new_state text := 'rejected';
+begin
+  select * into p from ops_mission_proposals where id = a.proposal_id and state = 'proposed' for no key update;
+  if not found then return; end if;
+  if a.answer = 'approve' then
+    new_mission := nextval(pg_get_serial_sequence('public.ops_missions', 'id'));
+    if gate_paused(p.agent) then
+      stop := row ('paused', 'work is paused: openclaw resume, then submit it again'::text);
+    else
+      select * into stop from gate_stop(p.kind, p.agent, p.plan, p.cost_estimate_usd, new_mission, p.trace_id);
+    end if;
+    if stop.code is null then
+      perform start_mission(p, new_mission, 'approved_by_person', a.answered_by);
+      update ops_mission_proposals set state = 'approved', mission_id = new_mission, reason_code = 'approved_by_person', reason = a.reason, decided_by = a.answered_by, decided_at = clock_now() where id = p.id;
+      return;
+    end if;
+  elsif a.answer is null then
+    new_state := 'expired';
+    stop := row ('expired', 'nobody answered in time'::text);
+  else
+    stop := row ('rejected_by_person', a.reason);
+  end if;
+  update ops_mission_proposals set state = new_state, reason_code = stop.code, reason = stop.reason, decided_by = coalesce(case when a.answer is not null then a.answered_by end, 'system'), decided_at = clock_now() where id = p.id;
+  perform tell_refusal(p.id, p.kind, p.title, p.agent, stop.code, stop.reason, p.trace_id, p.untrusted);
+end $$;
+
+COMMENT ON FUNCTION public.decide_proposal(a public.ops_approvals) IS 'What follows from the answer to a proposal; the gate is asked once more before a mission starts.';
 
 CREATE FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigint[]) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1597,7 +1638,7 @@ CREATE FUNCTION public.end_failed_jobs(specs json, holder text) RETURNS integer
 declare ended integer; ended_ids text; given_back boolean;
 begin
   with u as (
-    select * from json_to_recordset(specs) u(id bigint, kind text, message text, delay_ms float8, error_class text, state text, started float8, finished float8)),
+    select * from json_to_recordset(specs) u(id bigint, kind text, message text, delay_ms float8, error_class text, state text, started float8, finished float8, held text, held_reason text, held_until timestamptz)),
   r as (
     update graphile_worker._private_jobs j set
       last_error = coalesce(u.message, j.last_error),
@@ -1624,7 +1665,12 @@ begin
            (select a.trace_id from job_requests a where a.id = h.job_id), (select a.mission_id from job_requests a where a.id = h.job_id),
            jsonb_build_object('task', h.task, 'error_class', h.error_class, 'error', left(h.last_error, 500), 'attempts', h.attempts), array[h.task]
     from h),
-  c as (delete from job_cancels where job_id = any (array(select d.id from d)))
+  c as (delete from job_cancels where job_id = any (array(select d.id from d))),
+  g as (delete from job_holds where job_id = any (array(select d.id from d))),
+  x as (
+    insert into job_holds as o (job_id, reason_code, reason, until)
+    select u.id, u.held, u.held_reason, u.held_until from u where u.held is not null and u.id = any (array(select r.id from r))
+    on conflict (job_id) do update set reason_code = excluded.reason_code, reason = excluded.reason, until = excluded.until, since = case when o.reason_code = excluded.reason_code then o.since else now() end)
   select (select count(*) from r) + (select count(*) from d), (select string_agg(d.id::text, ',') from d), exists (select from r where r.kind = 'give_back')
     into ended, ended_ids, given_back;
   if ended_ids is not null then
@@ -1939,6 +1985,85 @@ end $$;
 
 COMMENT ON FUNCTION public.function_plan(task text, input jsonb) IS 'The plan of a mission that runs a durable function.';
 
+CREATE FUNCTION public.gate_caps(steps integer) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare caps jsonb := policy_value('gate.caps'); missions_cap numeric; steps_cap numeric; today date := utc_day(); g gate_counters; really bigint;
+begin
+  if jsonb_typeof(caps -> 'active_missions') is distinct from 'number' or jsonb_typeof(caps -> 'steps_per_day') is distinct from 'number' then return 'policy'; end if;
+  missions_cap := (caps ->> 'active_missions')::numeric;
+  steps_cap := (caps ->> 'steps_per_day')::numeric;
+  update gate_counters c set steps = case when c.day = today then c.steps else 0 end + gate_caps.steps, day = today, active = c.active + 1
+    where case when c.day = today then c.steps else 0 end + gate_caps.steps <= steps_cap and c.active < missions_cap and c.counted_at > now() - interval '1 minute';
+  if found then return null; end if;
+  select * into g from gate_counters for no key update;
+  if not found then return 'policy'; end if;
+  -- With the row locked, in a statement and so a snapshot of its own: nobody else is being admitted now.
+  select count(*) into really from ops_missions where state in ('approved', 'running', 'waiting');
+  if really >= missions_cap then return 'cap_missions'; end if;
+  if (case when g.day = today then g.steps else 0 end) + gate_caps.steps > steps_cap then return 'cap_steps'; end if;
+  update gate_counters c set steps = case when c.day = today then c.steps else 0 end + gate_caps.steps, day = today, active = really + 1, counted_at = now();
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.gate_caps(steps integer) IS 'Takes a place among the open missions and the steps from today''s, or says which cap is full.';
+
+CREATE FUNCTION public.gate_paused(agent text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select is_paused(agent => gate_paused.agent) $$;
+
+COMMENT ON FUNCTION public.gate_paused(agent text) IS 'Whether everything, or this agent, is paused: then nothing is let in. A paused task is held at its start.';
+
+CREATE FUNCTION public.gate_stop(kind text, agent text, plan jsonb, cost_estimate_usd numeric, mission bigint, trace_id uuid) RETURNS public.gate_reason
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare b ops_breakers; quotas jsonb; short record; stop gate_reason; spend spend_answer; step_count integer := jsonb_array_length(plan -> 'steps');
+begin
+  select * into b from ops_breakers o where o.name = 'kind:' || gate_stop.kind and o.state = 'open' and o.open_until > clock_now();
+  if b.name is not null then
+    stop.code := 'breaker';
+    stop.reason := format('missions of kind %s are stopped until %s: %s', kind, to_char(b.open_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), coalesce(b.reason, b.last_error));
+    return stop;
+  end if;
+  quotas := policy_value('quota.tasks');
+  if jsonb_typeof(quotas) is distinct from 'object' then
+    stop.code := 'policy';
+    stop.reason := 'policy quota.tasks is missing or malformed';
+    return stop;
+  end if;
+  -- Spent at the start of a step; what has none left today is not let in.
+  if quotas <> '{}' then
+    select t.task, t.n, quotas -> t.task as quota, coalesce(q.used, 0) as used into short
+      from (select s ->> 'task' as task, count(*) as n from jsonb_array_elements(plan -> 'steps') s where quotas ? (s ->> 'task') group by 1) t
+      left join ops_quota_use q on q.task = t.task and q.day = utc_day()
+      where jsonb_typeof(quotas -> t.task) is distinct from 'number' or coalesce(q.used, 0) >= (quotas ->> t.task)::numeric order by 1 limit 1;
+    if found then
+      stop.code := 'quota';
+      stop.reason := format('task %s has had %s of its %s starts today (UTC)', short.task, short.used, short.quota);
+      return stop;
+    end if;
+  end if;
+  stop.code := gate_caps(step_count);
+  if stop.code is not null then
+    stop.reason := case stop.code when 'cap_missions' then format('%s missions are open, the most that policy gate.caps allows', policy_value('gate.caps') ->> 'active_missions')
+                        when 'cap_steps' then format('%s steps do not fit into the %s that policy gate.caps allows a day (UTC)', step_count, policy_value('gate.caps') ->> 'steps_per_day')
+                        else 'policy gate.caps is missing or malformed' end;
+    return stop;
+  end if;
+  if cost_estimate_usd > 0 then
+    spend := reserve_spend('estimate', null, cost_estimate_usd, agent, mission, kind => 'estimate', keep => '10 years', trace_id => gate_stop.trace_id);
+    if spend.reservation is null then
+      update gate_counters c set steps = c.steps - step_count, active = c.active - 1;
+      stop.code := spend.reason_code;
+      stop.reason := spend.reason;
+    end if;
+  end if;
+  return stop;
+end $$;
+
 CREATE FUNCTION public.give_back_unknown(pool text, known bigint[]) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -1955,6 +2080,17 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.give_back_unknown(pool text, known bigint[]) IS 'Gives back the jobs that are locked in a pool''s name and that the pool does not know of; returns how many.';
+
+CREATE FUNCTION public.guarded_tasks() RETURNS text[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select case when jsonb_typeof(v) = 'object'
+              then array(select jsonb_object_keys(v)) || array(select substr(b.name, 6) from ops_breakers b where b.name like 'task:%' and b.state <> 'closed') end
+  from (select policy_value('quota.tasks') as v) p
+$$;
+
+COMMENT ON FUNCTION public.guarded_tasks() IS 'The tasks that have to ask before each start: those with a quota, and those that somebody stopped.';
 
 CREATE FUNCTION public.in_quiet_hours(severity text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -2102,6 +2238,14 @@ begin
   return null;
 exception when others then
   return format('"%s" is not an SQL/JSON path: %s', path, sqlerrm);
+end $$;
+
+CREATE FUNCTION public.kind_admits(kind text, mission bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return not exists (select from ops_breakers b where b.name = 'kind:' || kind and b.state <> 'closed') or (breaker_admit('kind:' || kind, 'm' || mission)).admitted;
 end $$;
 
 CREATE FUNCTION public.last_verified_backup() RETURNS TABLE(id bigint, name text, offsite text, finished_at timestamp with time zone, age_seconds double precision)
@@ -2461,6 +2605,19 @@ COMMENT ON FUNCTION public.open_incident(kind text, subject text, severity text,
 CREATE FUNCTION public.pairing_hash(salt text, code text) RETURNS bytea
     LANGUAGE sql IMMUTABLE
     RETURN sha256(convert_to(((salt || ':'::text) || upper(regexp_replace(code, '[^A-Za-z0-9]'::text, ''::text, 'g'::text))), 'UTF8'::name));
+
+CREATE FUNCTION public.park_broken(mission bigint, job bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update ops_missions m set state = 'waiting', wait_reason = 'breaker', job_id = null, wake_at = greatest(coalesce(b.open_until, b.probe_until), clock_now() + interval '1 second')
+    from ops_breakers b
+    where m.id = mission and m.job_id = job and m.epoch = 0 and m.state in ('approved', 'waiting') and b.name = 'kind:' || m.kind and b.state <> 'closed';
+  return found;
+end $$;
+
+COMMENT ON FUNCTION public.park_broken(mission bigint, job bigint) IS 'Parks a mission whose kind is stopped, until its breaker turns.';
 
 CREATE FUNCTION public.park_paused(mission bigint, job bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2861,6 +3018,155 @@ end $$;
 
 COMMENT ON FUNCTION public.propose_changes() IS 'Looks at seven days of statistics and proposes changes of policy, with evidence; a person answers, except for what policy learning.auto lists.';
 
+CREATE FUNCTION public.propose_mission(plan jsonb, input jsonb DEFAULT '{}'::jsonb, title text DEFAULT NULL::text, priority integer DEFAULT 0, dedupe_key text DEFAULT NULL::text, untrusted boolean DEFAULT false, agent text DEFAULT NULL::text, cost_estimate_usd numeric DEFAULT 0) RETURNS public.gate_answer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare
+  faults text[]; answer gate_answer; p ops_mission_proposals; stop gate_reason; approvals jsonb; auto jsonb; decision text; by_untrusted text; open_mission bigint;
+  asks text; generation_now bigint; plan_hash bytea := sha256(convert_to(propose_mission.plan::text, 'UTF8')); kinds text[]; expires interval; effects text;
+begin
+  p.plan := propose_mission.plan;
+  select g.generation into generation_now from ops_tasks_generation g;
+  if not exists (select from sound_plans s where s.hash = plan_hash and s.generation = generation_now) then
+    select array_agg(format('%s: %s', f.at, f.message)) into faults from plan_faults(p.plan) f;
+    if faults is null then
+      insert into sound_plans (hash, generation) values (plan_hash, generation_now) on conflict (hash) do update set generation = excluded.generation, checked_at = now();
+    end if;
+  end if;
+  if jsonb_typeof(coalesce(propose_mission.input, '{}')) <> 'object' then
+    faults := faults || format('input: is a JSON %s, expected an object', jsonb_typeof(propose_mission.input));
+  end if;
+  if octet_length(propose_mission.input::text) > 262144 then
+    faults := faults || format('input: has %s bytes, at most 262144 are taken', octet_length(propose_mission.input::text));
+  end if;
+  if length(propose_mission.title) not between 1 and 200 then
+    faults := faults || format('title: has %s characters, expected 1 to 200', length(propose_mission.title));
+  end if;
+  if length(propose_mission.dedupe_key) not between 1 and 512 then
+    faults := faults || format('dedupe_key: has %s characters, expected 1 to 512', length(propose_mission.dedupe_key));
+  end if;
+  if propose_mission.priority not between -32768 and 32767 then
+    faults := faults || format('priority: is %s, expected -32768 to 32767 (lower runs first)', propose_mission.priority);
+  end if;
+  if propose_mission.cost_estimate_usd is null or propose_mission.cost_estimate_usd < 0 or propose_mission.cost_estimate_usd > 1000000 or propose_mission.cost_estimate_usd = 'NaN' then
+    faults := faults || format('cost_estimate_usd: is %s, expected 0 to 1000000', coalesce(propose_mission.cost_estimate_usd::text, 'not known'));
+  end if;
+  if propose_mission.agent !~ '^[a-z0-9][a-z0-9_-]{0,62}$' then
+    faults := faults || format('agent: is "%s", expected a name like scout', left(propose_mission.agent, 80));
+  end if;
+  if faults is not null then
+    raise exception using errcode = 'OC007', message = format('the plan has %s fault%s; nothing was stored', cardinality(faults), case when cardinality(faults) > 1 then 's' else '' end),
+      detail = array_to_string(faults, E'\n'), hint = 'mend the plan and submit it again';
+  end if;
+  if not trusted_session() then
+    -- A limited role's steps are held to the same rule as its jobs.
+    select array_agg(distinct s ->> 'task') into faults from jsonb_array_elements(p.plan -> 'steps') s join ops_tasks t on t.identifier = s ->> 'task' where not task_allowed(t);
+    if faults is not null then
+      perform refuse('OC006', format('role %s may not queue: %s', session_user, array_to_string(faults, ', ')), 'ask the operator to submit the plan, or to add these tasks to policy sql.allow');
+    end if;
+  end if;
+
+  p.source := current_source();
+  p.actor := current_actor();
+  p.agent := coalesce(case when trusted_session() then propose_mission.agent end, case when p.actor like 'agent:%' then substr(p.actor, 7) end);
+  p.kind := p.plan ->> 'kind';
+  p.title := coalesce(propose_mission.title, p.plan ->> 'title', p.kind);
+  p.input := coalesce(p.plan -> 'input', '{}') || coalesce(propose_mission.input, '{}');
+  p.priority := propose_mission.priority;
+  p.dedupe_key := propose_mission.dedupe_key;
+  p.untrusted := coalesce(propose_mission.untrusted, false);
+  p.cost_estimate_usd := propose_mission.cost_estimate_usd;
+  p.trace_id := current_trace();
+  select case max(case t.effect when 'outside' then 3 when 'write' then 2 else 1 end) when 3 then 'outside' when 2 then 'write' else 'read' end,
+         case when bool_or(t.untrusted) or p.untrusted then untrusted_risk(p.plan, p.untrusted) end,
+         array_agg(distinct t.identifier)
+    into p.risk, by_untrusted, kinds
+    from jsonb_array_elements(p.plan -> 'steps') s join ops_tasks t on t.identifier = s ->> 'task';
+
+  -- Kill switch.
+  if gate_paused(p.agent) then
+    stop := row ('paused', 'work is paused: openclaw resume'::text);
+  end if;
+
+  -- One open mission or proposal a key; when it has ended, the key is free again.
+  if stop.code is null and p.dedupe_key is not null then
+    perform pg_advisory_xact_lock(hashtextextended('mission:' || p.dedupe_key, 0));
+    select o.mission_id, case when o.mission_id is not null then format('mission m%s with this key is open', o.mission_id) else format('proposal p%s with this key waits for its answer', o.id) end into open_mission, p.reason
+      from ops_mission_proposals o left join ops_missions m on m.id = o.mission_id
+      where o.dedupe_key = p.dedupe_key and (o.state = 'proposed' or m.state in ('approved', 'running', 'waiting')) order by o.id limit 1;
+    if found then
+      insert into ops_mission_proposals (kind, title, state, priority, reason_code, reason, plan, input, source, actor, agent, risk, untrusted, cost_estimate_usd, dedupe_key, decided_by, decided_at, trace_id)
+        values (p.kind, p.title, 'duplicate', p.priority, 'duplicate', p.reason, p.plan, p.input, p.source, p.actor, p.agent, p.risk, p.untrusted, p.cost_estimate_usd, p.dedupe_key, 'system', clock_now(), p.trace_id)
+        returning id into p.id;
+      return row (p.id, 'duplicate', open_mission, 'duplicate', p.reason, null)::gate_answer;
+    end if;
+  end if;
+
+  -- What policy says of who asks for what.
+  approvals := policy_value('gate.approval');
+  auto := policy_value('gate.auto_approve');
+  asks := case when p.source in ('cli', 'telegram', 'dashboard') then 'person' when p.source = 'cron' then 'cron' else 'machine' end;
+  decision := approvals -> asks ->> p.risk;
+  p.reason_code := case when asks = 'person' then 'own_submission' else 'approved_by_policy' end;
+  if decision = 'ask' and jsonb_typeof(auto) = 'array' and (auto ? p.kind or (auto ?& kinds)) then
+    decision := 'auto';
+    p.reason_code := 'auto_approved';
+  end if;
+  if by_untrusted is not null and decision in ('auto', 'ask') then
+    -- The stricter of the two; a malformed one is neither.
+    decision := case approvals -> 'untrusted' ->> by_untrusted when 'auto' then decision when 'ask' then 'ask' when 'refuse' then 'refuse' end;
+  end if;
+  if stop.code is null and coalesce(decision, '') not in ('auto', 'ask') then
+    stop := case when decision = 'refuse' then row ('refused_by_policy', format('policy gate.approval refuses effect %s from %s%s', p.risk, asks, case when by_untrusted is not null then ' with data from outside' else '' end))
+                 else row ('policy', 'policy gate.approval is missing or malformed'::text) end;
+  end if;
+
+  if stop.code is null and decision = 'auto' then
+    p.mission_id := nextval(pg_get_serial_sequence('public.ops_missions', 'id'));
+    select * into stop from gate_stop(p.kind, p.agent, p.plan, p.cost_estimate_usd, p.mission_id, p.trace_id);
+  end if;
+
+  if stop.code is not null then
+    insert into ops_mission_proposals (kind, title, state, priority, reason_code, reason, plan, input, source, actor, agent, risk, untrusted, cost_estimate_usd, dedupe_key, decided_by, decided_at, trace_id)
+      values (p.kind, p.title, 'rejected', p.priority, stop.code, stop.reason, p.plan, p.input, p.source, p.actor, p.agent, p.risk, p.untrusted, p.cost_estimate_usd, p.dedupe_key, 'system', clock_now(), p.trace_id)
+      returning id into p.id;
+    perform tell_refusal(p.id, p.kind, p.title, p.agent, stop.code, stop.reason, p.trace_id, p.untrusted);
+    return row (p.id, 'rejected', null, stop.code, stop.reason, null)::gate_answer;
+  end if;
+
+  if decision = 'auto' then
+    p.id := nextval(pg_get_serial_sequence('public.ops_mission_proposals', 'id'));
+    perform start_mission(p, p.mission_id, p.reason_code, p.actor);
+    insert into ops_mission_proposals (id, kind, title, state, priority, reason_code, plan, input, source, actor, agent, risk, untrusted, cost_estimate_usd, dedupe_key, mission_id, decided_by, decided_at, trace_id) overriding system value
+      values (p.id, p.kind, p.title, 'approved', p.priority, p.reason_code, p.plan, p.input, p.source, p.actor, p.agent, p.risk, p.untrusted, p.cost_estimate_usd, p.dedupe_key, p.mission_id,
+              case when p.reason_code = 'own_submission' then p.actor else 'system' end, clock_now(), p.trace_id);
+    perform record_act('missions new', 'm' || p.mission_id, null, jsonb_build_object('state', 'approved', 'kind', p.kind, 'steps', jsonb_array_length(p.plan -> 'steps'), 'proposal', p.id), '{}', p.trace_id);
+    return row (p.id, 'approved', p.mission_id, p.reason_code, null, null)::gate_answer;
+  end if;
+
+  -- Someone is asked. What would start, at what cost, and what happens when nobody answers, is in the question.
+  expires := (sound_policy('gate.proposals') ->> 'expire')::interval;
+  p.reason := case when by_untrusted is not null then format('data from outside reach a step of effect %s', by_untrusted) else format('effect %s asked for by %s', p.risk, p.actor) end;
+  insert into ops_mission_proposals (kind, title, state, priority, reason_code, reason, plan, input, source, actor, agent, risk, untrusted, cost_estimate_usd, dedupe_key, trace_id, expires_at)
+    values (p.kind, p.title, 'proposed', p.priority, 'approval_needed', p.reason, p.plan, p.input, p.source, p.actor, p.agent, p.risk, p.untrusted, p.cost_estimate_usd, p.dedupe_key, p.trace_id,
+            clock_now() + coalesce(expires, '1 day'))
+    returning id into p.id;
+  select string_agg(format('%s (%s, %s)', s.value ->> 'name', t.identifier, t.effect), ', ' order by s.n) into effects
+    from jsonb_array_elements(p.plan -> 'steps') with ordinality s(value, n) join ops_tasks t on t.identifier = s.value ->> 'task';
+  answer.approval := ask_approval('proposal', left(format('Start "%s"? %s', p.title, p.reason), 4000),
+    detail => jsonb_strip_nulls(jsonb_build_object('effects', jsonb_build_object('approve', left(format('starts %s', effects), 2000), 'reject', 'nothing starts'),
+                                 'cost_usd', case when p.cost_estimate_usd > 0 then trim_scale(p.cost_estimate_usd) end, 'risk', p.risk, 'untrusted', by_untrusted is not null, 'proposal', p.id)),
+    expires_in => coalesce(expires, '1 day'), proposal_id => p.id, actor => p.actor, trace_id => p.trace_id);
+  insert into ops_agent_events (kind, agent, trace_id, untrusted, payload, tags)
+    values ('mission.proposed', p.agent, p.trace_id, p.untrusted, jsonb_build_object('proposal', p.id, 'kind', p.kind, 'title', p.title, 'risk', p.risk, 'reason', p.reason, 'approval', answer.approval), array[p.kind]);
+  perform record_act('missions new', 'p' || p.id, null, jsonb_build_object('state', 'proposed', 'kind', p.kind, 'risk', p.risk, 'approval', answer.approval), '{}', p.trace_id);
+  return row (p.id, 'proposed', null, 'approval_needed', p.reason, answer.approval)::gate_answer;
+end $_$;
+
+COMMENT ON FUNCTION public.propose_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean, agent text, cost_estimate_usd numeric) IS 'The one door to a mission: validates the plan whole, asks policy, and stores the proposal with what became of it; an approved one has its mission and job, all in the caller''s transaction.';
+
 CREATE FUNCTION public.prune_memory(cap integer) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -3209,6 +3515,18 @@ CREATE FUNCTION public.readable_json(value json) RETURNS jsonb
 
 COMMENT ON FUNCTION public.readable_json(value json) IS 'jsonb of any json, for views: what jsonb cannot hold is dropped instead of raising.';
 
+CREATE FUNCTION public.reads_any(payload jsonb, names text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+  select payload is not null and exists (
+    select from payload_paths(payload) p
+    where case when p.path ~ '^\s*(strict|lax)?\s*\$\.(input|mission)\y' and p.path !~ '\$\.?"?steps' then false
+               when exists (select from regexp_matches(p.path, '\$\.steps\."?([A-Za-z0-9_]+)"?', 'g'))
+                 then exists (select from regexp_matches(p.path, '\$\.steps\."?([A-Za-z0-9_]+)"?', 'g') m where m[1] = any (names))
+               else true end)
+$_$;
+
 CREATE FUNCTION public.reconcile_missions(at_most integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -3317,6 +3635,47 @@ begin
   perform record_act('pair reject', 'pairing ' || rejected, null, '{"outcome": "rejected"}');
   return rejected;
 end $_$;
+
+CREATE FUNCTION public.release_after_breaker() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform release_holds('{breaker}');
+  return null;
+end $$;
+
+CREATE FUNCTION public.release_after_policy() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform release_holds(case when new.key = 'quota.tasks' then '{quota,policy}'::text[] when new.key like 'budget.%' then '{budget,calls,policy}' else '{breaker,policy}' end);
+  return null;
+end $$;
+
+CREATE FUNCTION public.release_holds(reasons text[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare released integer;
+begin
+  with held as (
+    delete from job_holds h where h.reason_code = any (reasons) returning h.job_id),
+  due as (
+    select j.id from graphile_worker._private_jobs j where j.id in (select job_id from held) and j.locked_by is null and j.run_at > now() order by j.id for no key update)
+  update graphile_worker._private_jobs j set run_at = now() from due where j.id = due.id;
+  get diagnostics released = row_count;
+  update ops_mission_steps s set wake_at = clock_now()
+    where s.state = 'queued' and s.wake_at > clock_now() and s.mission_id in (select m.id from ops_missions m where m.state = 'waiting' and m.job_id is null and m.wait_reason = any (reasons));
+  update ops_missions m set wake_at = clock_now() where m.state = 'waiting' and m.job_id is null and m.wait_reason = any (reasons) and m.wake_at > clock_now();
+  if released > 0 then
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), released));
+  end if;
+  return released;
+end $$;
+
+COMMENT ON FUNCTION public.release_holds(reasons text[]) IS 'Jobs and missions that wait for a quota, budget or breaker are looked at again now.';
 
 CREATE FUNCTION public.release_pool(dead_pool text, cause text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4219,6 +4578,126 @@ CREATE FUNCTION public.spend_keys(provider text, agent text, mission bigint, day
   where k is not null
 $$;
 
+CREATE FUNCTION public.spend_quota(tasks text[]) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare quotas jsonb := policy_value('quota.tasks'); wanted record; today date := utc_day(); spent text[] := '{}';
+begin
+  if jsonb_typeof(quotas) is distinct from 'object' then return '*'; end if;
+  -- In order of the task's name: two who spend several meet in the same order.
+  for wanted in select t as task, count(*)::integer as n from unnest(tasks) t where quotas ? t group by t order by t loop
+    if jsonb_typeof(quotas -> wanted.task) = 'number' and wanted.n <= (quotas ->> wanted.task)::numeric then
+      insert into ops_quota_use as q (task, day, used) values (wanted.task, today, wanted.n)
+        on conflict (task, day) do update set used = q.used + excluded.used where q.used + excluded.used <= (quotas ->> wanted.task)::numeric;
+      if found then
+        spent := spent || array_fill(wanted.task, array[wanted.n]);
+        continue;
+      end if;
+    end if;
+    update ops_quota_use q set used = q.used - g.n from (select t as task, count(*)::integer as n from unnest(spent) t group by t) g where q.task = g.task and q.day = today;
+    return wanted.task;
+  end loop;
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.spend_quota(tasks text[]) IS 'Spends a start of each task from today''s quota, in the caller''s transaction. Null: done, or none has a quota; else the task that has none left, and nothing is spent.';
+
+CREATE FUNCTION public.spread_task_retries() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update ops_tasks t set max_attempts = t.max_attempts where new.value ? t.identifier;
+  return null;
+end $$;
+
+CREATE FUNCTION public.sql_may_answer(kind text, asked_by text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select coalesce(v -> 'kinds' ? kind, false) and (asked_by is distinct from current_actor() or coalesce(v -> 'own' = 'true', false)) from (select policy_value('approvals.sql') as v) p
+$$;
+
+COMMENT ON FUNCTION public.sql_may_answer(kind text, asked_by text) IS 'Whether policy approvals.sql lets this limited role answer; missing or malformed means no.';
+
+CREATE TABLE public.ops_mission_proposals (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    state text DEFAULT 'proposed'::text NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    reason_code text,
+    reason text,
+    plan jsonb NOT NULL,
+    input jsonb DEFAULT '{}'::jsonb NOT NULL,
+    source text NOT NULL,
+    actor text NOT NULL,
+    agent text,
+    risk text NOT NULL,
+    untrusted boolean DEFAULT false NOT NULL,
+    cost_estimate_usd numeric(14,6) DEFAULT 0 NOT NULL,
+    dedupe_key text,
+    mission_id bigint,
+    decided_by text,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    decided_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    CONSTRAINT ops_mission_proposals_check CHECK (((state = 'approved'::text) = (mission_id IS NOT NULL))),
+    CONSTRAINT ops_mission_proposals_check1 CHECK (((state = 'proposed'::text) = (decided_at IS NULL))),
+    CONSTRAINT ops_mission_proposals_risk_check CHECK ((risk = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
+    CONSTRAINT ops_mission_proposals_state_check CHECK ((state = ANY (ARRAY['proposed'::text, 'approved'::text, 'rejected'::text, 'expired'::text, 'duplicate'::text])))
+);
+
+COMMENT ON TABLE public.ops_mission_proposals IS 'Every mission that was asked for, whatever its source, and what became of it. A refused one is a row with its reason.';
+
+COMMENT ON COLUMN public.ops_mission_proposals.reason_code IS 'Why it is in its state: own_submission, auto_approved, approved_by_policy, approved_by_person, rejected_by_person, approval_needed, expired, duplicate, paused, breaker, cap_missions, cap_steps, quota, budget, price_unknown, policy, refused_by_policy.';
+
+CREATE FUNCTION public.start_mission(p public.ops_mission_proposals, mission bigint, code text, by_actor text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare m ops_missions;
+begin
+  insert into ops_missions (id, kind, title, plan, input, source, actor, agent, priority, untrusted, trace_id, policy_snapshot) overriding system value
+    select mission, p.kind, p.title, p.plan, p.input, p.source, p.actor, p.agent, p.priority, p.untrusted, p.trace_id,
+           (select jsonb_object_agg(k, policy_value(k)) from unnest('{sql.allow,gate.approval,gate.auto_approve,gate.caps,quota.tasks,budget.usd}'::text[]) k)
+    returning * into m;
+  if store_steps(m, p.plan) <> jsonb_array_length(p.plan -> 'steps') then
+    perform refuse('OC001', 'a task of the plan is not known any more', 'submit the plan again');
+  end if;
+  insert into ops_agent_events (kind, mission_id, trace_id, agent, untrusted, payload, tags)
+    values ('mission.approved', m.id, m.trace_id, m.agent, m.untrusted, jsonb_build_object('kind', m.kind, 'title', m.title, 'proposal', p.id, 'reason_code', code, 'by', by_actor), array[m.kind]);
+  perform ensure_job(m.id);
+  return m.id;
+end $$;
+
+CREATE FUNCTION public.start_task(task text) RETURNS public.start_answer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare b ops_breakers; without text;
+begin
+  select * into b from ops_breakers o where o.name = 'task:' || task and o.state <> 'closed';
+  if b.open_until > clock_now() then
+    return row ('breaker', format('task %s is stopped until %s: %s', task, to_char(b.open_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), b.reason), b.open_until)::start_answer;
+  elsif b.name is not null then
+    -- A task's breaker opens only by hand, so that there is nothing to try when its time is over.
+    update ops_breakers o set state = 'closed', opens = 0, opened_at = null, open_until = null, probe = null, probe_until = null, reason = null, updated_at = clock_now()
+      where o.name = b.name and o.state = 'open' and o.open_until <= clock_now();
+  end if;
+  without := spend_quota(array[task]);
+  if without = '*' then
+    return row ('policy', 'policy quota.tasks is missing or malformed, so nothing starts', null)::start_answer;
+  elsif without is not null then
+    return row ('quota', format('task %s has had its %s starts of today (UTC)', task, policy_value('quota.tasks') ->> task), (utc_day() + 1)::timestamp at time zone 'UTC')::start_answer;
+  end if;
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.start_task(task text) IS 'Spends a start of this task, or says why it may not start now and when to ask again.';
+
 CREATE FUNCTION public.step_payload(step bigint) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -4251,6 +4730,76 @@ CREATE FUNCTION public.steps_to_reopen(mission bigint, from_step text) RETURNS S
   -- And of a step of the plan that is opened as a whole, everything that its function did.
   union select s.id from ops_mission_steps s join after a on a.id = s.parent_step_id where a.parent_step_id is null
 $$;
+
+CREATE TABLE public.ops_missions (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    state text DEFAULT 'approved'::text NOT NULL,
+    wait_reason text,
+    paused boolean DEFAULT false NOT NULL,
+    parent_step_id bigint,
+    plan jsonb NOT NULL,
+    input jsonb DEFAULT '{}'::jsonb NOT NULL,
+    output jsonb,
+    error_class text,
+    error text,
+    source text NOT NULL,
+    actor text NOT NULL,
+    agent text,
+    priority smallint DEFAULT 0 NOT NULL,
+    epoch integer DEFAULT 0 NOT NULL,
+    signal_seq integer DEFAULT 0 NOT NULL,
+    job_id bigint,
+    worker text,
+    wake_at timestamp with time zone,
+    cancel_requested_by text,
+    policy_snapshot jsonb DEFAULT '{}'::jsonb NOT NULL,
+    untrusted boolean DEFAULT false NOT NULL,
+    cost_usd numeric(14,6) DEFAULT 0 NOT NULL,
+    trace_id uuid DEFAULT public.current_trace() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    cause_event_id bigint,
+    cause_depth smallint DEFAULT 0 NOT NULL,
+    CONSTRAINT ops_missions_check CHECK (((finished_at IS NOT NULL) = (state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])))),
+    CONSTRAINT ops_missions_source_check CHECK ((source = ANY (ARRAY['sql'::text, 'cli'::text, 'telegram'::text, 'dashboard'::text, 'cron'::text, 'rule'::text, 'agent'::text, 'mission'::text, 'raw'::text]))),
+    CONSTRAINT ops_missions_state_check CHECK ((state = ANY (ARRAY['approved'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+COMMENT ON TABLE public.ops_missions IS 'A durable run of named steps.';
+
+COMMENT ON COLUMN public.ops_missions.parent_step_id IS 'The step of another mission that invoked this one and waits for its end.';
+
+COMMENT ON COLUMN public.ops_missions.epoch IS 'Raised by each claim: the fence of everything that is written for it.';
+
+COMMENT ON COLUMN public.ops_missions.signal_seq IS 'Raised by whatever a mission may wait for (a signal, an answer): a segment parks only while it is what the segment has seen, so that no wake-up is lost.';
+
+COMMENT ON COLUMN public.ops_missions.job_id IS 'The only job that may claim it; null while it is parked or has ended.';
+
+COMMENT ON COLUMN public.ops_missions.wake_at IS 'When a parked mission gets a job again; promoted once a second.';
+
+COMMENT ON COLUMN public.ops_missions.cause_event_id IS 'The event whose reaction it is.';
+
+COMMENT ON COLUMN public.ops_missions.cause_depth IS 'How many reactions lie between it and what nobody caused.';
+
+CREATE FUNCTION public.store_steps(mission public.ops_missions, plan jsonb) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare stored integer;
+begin
+  insert into ops_mission_steps (mission_id, name, position, task, payload, needs, max_attempts, timeout_ms, effect, idempotency_key, untrusted, approval)
+    select mission.id, s.value ->> 'name', s.n - 1, t.identifier, coalesce(s.value -> 'payload', '{}'),
+           array(select jsonb_array_elements_text(coalesce(s.value -> 'needs', '[]'))),
+           coalesce((s.value ->> 'retries')::smallint + 1, t.max_attempts), coalesce(duration_ms(s.value -> 'timeout'), t.timeout_ms), t.effect,
+           format('m%s/%s', mission.id, s.value ->> 'name'), t.untrusted,
+           case jsonb_typeof(s.value -> 'approval') when 'string' then jsonb_build_object('question', s.value -> 'approval') else s.value -> 'approval' end
+    from jsonb_array_elements(plan -> 'steps') with ordinality s(value, n) join ops_tasks t on t.identifier = s.value ->> 'task';
+  get diagnostics stored = row_count;
+  return stored;
+end $$;
 
 CREATE FUNCTION public.submit_job_mission(job bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4380,6 +4929,14 @@ begin
   return null;
 end $$;
 
+CREATE FUNCTION public.tell_refusal(proposal bigint, kind text, title text, agent text, code text, reason text, trace_id uuid, untrusted boolean) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  insert into ops_agent_events (kind, severity, agent, trace_id, untrusted, payload, tags)
+    values ('mission.refused', 'warning', agent, trace_id, untrusted, jsonb_build_object('proposal', proposal, 'kind', kind, 'title', title, 'reason_code', code, 'reason', reason), array[kind, code])
+$$;
+
 CREATE FUNCTION public.tell_trouble(kind text, severity text, title text, payload jsonb, tags text[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -4438,6 +4995,30 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.unmute_alerts(pattern text) IS 'Ends a mute; false when there was none of that pattern.';
+
+CREATE FUNCTION public.untrusted_risk(plan jsonb, all_untrusted boolean) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare tainted text[]; grown text[];
+begin
+  if all_untrusted then
+    return (select case max(case t.effect when 'outside' then 3 when 'write' then 2 else 1 end) when 3 then 'outside' when 2 then 'write' else 'read' end
+            from jsonb_array_elements(plan -> 'steps') s join ops_tasks t on t.identifier = s ->> 'task');
+  end if;
+  select array_agg(s ->> 'name') into tainted from jsonb_array_elements(plan -> 'steps') s join ops_tasks t on t.identifier = s ->> 'task' where t.untrusted;
+  if tainted is null then return null; end if;
+  loop
+    select array_agg(distinct s ->> 'name') into grown from jsonb_array_elements(plan -> 'steps') s
+      where s ->> 'name' = any (tainted) or reads_any(s -> 'payload', tainted);
+    exit when cardinality(grown) = cardinality(tainted);
+    tainted := grown;
+  end loop;
+  return (select case max(case t.effect when 'outside' then 3 when 'write' then 2 else 1 end) when 3 then 'outside' when 2 then 'write' when 1 then 'read' end
+          from jsonb_array_elements(plan -> 'steps') s join ops_tasks t on t.identifier = s ->> 'task' where reads_any(s -> 'payload', tainted));
+end $$;
+
+COMMENT ON FUNCTION public.untrusted_risk(plan jsonb, all_untrusted boolean) IS 'The greatest effect of a step that data from outside reach, or null where they reach none.';
 
 CREATE FUNCTION public.uptime(from_at timestamp with time zone, to_at timestamp with time zone) RETURNS TABLE(subject text, up_s double precision, down_s double precision, unknown_s double precision, percent double precision)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -4795,6 +5376,17 @@ CREATE TABLE public.clock_override (
 
 COMMENT ON TABLE public.clock_override IS 'Empty in production. A test writes one row here to set the time that clock_now() tells to every session.';
 
+CREATE TABLE public.gate_counters (
+    only_row boolean DEFAULT true NOT NULL,
+    day date DEFAULT '2000-01-01'::date NOT NULL,
+    steps bigint DEFAULT 0 NOT NULL,
+    active bigint DEFAULT 0 NOT NULL,
+    counted_at timestamp with time zone DEFAULT '2000-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    CONSTRAINT gate_counters_only_row_check CHECK (only_row)
+);
+
+COMMENT ON TABLE public.gate_counters IS 'Steps that were admitted today (UTC), and an upper bound of the open missions.';
+
 ALTER TABLE public.inbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.inbox_id_seq
     START WITH 1
@@ -4846,6 +5438,16 @@ CREATE TABLE public.job_history (
 COMMENT ON TABLE public.job_history IS 'One row for each job that ended, written in the statement that removes the job. payload and result are json, never cast here: one odd payload must not stop a worker.';
 
 COMMENT ON COLUMN public.job_history.error_class IS 'Why it ended so: timeout, bad_payload, permanent, exhausted, poison, lost, cancelled, removed, or the error''s own code.';
+
+CREATE TABLE public.job_holds (
+    job_id bigint NOT NULL,
+    reason_code text NOT NULL,
+    reason text NOT NULL,
+    until timestamp with time zone,
+    since timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.job_holds IS 'Jobs that policy gave back instead of starting them, and why: quota, budget, calls, breaker, policy. They are fetched again at until, or when the policy or breaker changes.';
 
 CREATE TABLE public.job_progress (
     job_id bigint NOT NULL,
@@ -5336,36 +5938,6 @@ ALTER TABLE public.ops_memory ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE public.ops_mission_proposals (
-    id bigint NOT NULL,
-    kind text NOT NULL,
-    title text NOT NULL,
-    state text DEFAULT 'proposed'::text NOT NULL,
-    reason_code text,
-    reason text,
-    plan jsonb NOT NULL,
-    input jsonb DEFAULT '{}'::jsonb NOT NULL,
-    source text NOT NULL,
-    actor text NOT NULL,
-    agent text,
-    risk text NOT NULL,
-    untrusted boolean DEFAULT false NOT NULL,
-    cost_estimate_usd numeric(14,6) DEFAULT 0 NOT NULL,
-    dedupe_key text,
-    mission_id bigint,
-    decided_by text,
-    trace_id uuid DEFAULT public.current_trace() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    decided_at timestamp with time zone,
-    expires_at timestamp with time zone,
-    CONSTRAINT ops_mission_proposals_check CHECK (((state = 'approved'::text) = (mission_id IS NOT NULL))),
-    CONSTRAINT ops_mission_proposals_check1 CHECK (((state = 'proposed'::text) = (decided_at IS NULL))),
-    CONSTRAINT ops_mission_proposals_risk_check CHECK ((risk = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
-    CONSTRAINT ops_mission_proposals_state_check CHECK ((state = ANY (ARRAY['proposed'::text, 'approved'::text, 'rejected'::text, 'expired'::text, 'duplicate'::text])))
-);
-
-COMMENT ON TABLE public.ops_mission_proposals IS 'Every mission that was asked for, whatever its source, and what became of it. A refused one is a row with its reason.';
-
 ALTER TABLE public.ops_mission_proposals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_mission_proposals_id_seq
     START WITH 1
@@ -5434,59 +6006,6 @@ ALTER TABLE public.ops_mission_steps ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE public.ops_missions (
-    id bigint NOT NULL,
-    kind text NOT NULL,
-    title text NOT NULL,
-    state text DEFAULT 'approved'::text NOT NULL,
-    wait_reason text,
-    paused boolean DEFAULT false NOT NULL,
-    parent_step_id bigint,
-    plan jsonb NOT NULL,
-    input jsonb DEFAULT '{}'::jsonb NOT NULL,
-    output jsonb,
-    error_class text,
-    error text,
-    source text NOT NULL,
-    actor text NOT NULL,
-    agent text,
-    priority smallint DEFAULT 0 NOT NULL,
-    epoch integer DEFAULT 0 NOT NULL,
-    signal_seq integer DEFAULT 0 NOT NULL,
-    job_id bigint,
-    worker text,
-    wake_at timestamp with time zone,
-    cancel_requested_by text,
-    policy_snapshot jsonb DEFAULT '{}'::jsonb NOT NULL,
-    untrusted boolean DEFAULT false NOT NULL,
-    cost_usd numeric(14,6) DEFAULT 0 NOT NULL,
-    trace_id uuid DEFAULT public.current_trace() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    started_at timestamp with time zone,
-    finished_at timestamp with time zone,
-    cause_event_id bigint,
-    cause_depth smallint DEFAULT 0 NOT NULL,
-    CONSTRAINT ops_missions_check CHECK (((finished_at IS NOT NULL) = (state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])))),
-    CONSTRAINT ops_missions_source_check CHECK ((source = ANY (ARRAY['sql'::text, 'cli'::text, 'telegram'::text, 'dashboard'::text, 'cron'::text, 'rule'::text, 'agent'::text, 'mission'::text, 'raw'::text]))),
-    CONSTRAINT ops_missions_state_check CHECK ((state = ANY (ARRAY['approved'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
-);
-
-COMMENT ON TABLE public.ops_missions IS 'A durable run of named steps.';
-
-COMMENT ON COLUMN public.ops_missions.parent_step_id IS 'The step of another mission that invoked this one and waits for its end.';
-
-COMMENT ON COLUMN public.ops_missions.epoch IS 'Raised by each claim: the fence of everything that is written for it.';
-
-COMMENT ON COLUMN public.ops_missions.signal_seq IS 'Raised by whatever a mission may wait for (a signal, an answer): a segment parks only while it is what the segment has seen, so that no wake-up is lost.';
-
-COMMENT ON COLUMN public.ops_missions.job_id IS 'The only job that may claim it; null while it is parked or has ended.';
-
-COMMENT ON COLUMN public.ops_missions.wake_at IS 'When a parked mission gets a job again; promoted once a second.';
-
-COMMENT ON COLUMN public.ops_missions.cause_event_id IS 'The event whose reaction it is.';
-
-COMMENT ON COLUMN public.ops_missions.cause_depth IS 'How many reactions lie between it and what nobody caused.';
 
 ALTER TABLE public.ops_missions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_missions_id_seq
@@ -5621,6 +6140,15 @@ CREATE TABLE public.ops_policy_keys (
 );
 
 COMMENT ON TABLE public.ops_policy_keys IS 'Each key of policy with the JSON Schema of its value: what does not fit is refused, whoever inserts it.';
+
+CREATE TABLE public.ops_quota_use (
+    task text NOT NULL,
+    day date NOT NULL,
+    used integer NOT NULL,
+    CONSTRAINT ops_quota_use_used_check CHECK ((used >= 0))
+);
+
+COMMENT ON TABLE public.ops_quota_use IS 'Starts of a task in a UTC day, where it has a quota.';
 
 CREATE TABLE public.ops_reaction_days (
     rule_id bigint NOT NULL,
@@ -5900,6 +6428,14 @@ CREATE VIEW public.ops_task_stats AS
 
 COMMENT ON VIEW public.ops_task_stats IS 'Seven UTC days of outcomes by task, provider and model: rate with its Wilson interval, percentiles, cost, top error.';
 
+CREATE TABLE public.ops_tasks_generation (
+    only_row boolean DEFAULT true NOT NULL,
+    generation bigint NOT NULL,
+    CONSTRAINT ops_tasks_generation_only_row_check CHECK (only_row)
+);
+
+COMMENT ON TABLE public.ops_tasks_generation IS 'Counts the changes of ops_tasks.';
+
 CREATE TABLE public.ops_watch_acts (
     id bigint NOT NULL,
     act text NOT NULL,
@@ -5981,6 +6517,14 @@ CREATE TABLE public.schema_migrations (
     md5 text,
     run_at timestamp with time zone
 );
+
+CREATE TABLE public.sound_plans (
+    hash bytea NOT NULL,
+    generation bigint NOT NULL,
+    checked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.sound_plans IS 'Plans without faults, by hash, as of a generation of ops_tasks: any change of a task makes all of them unknown again.';
 
 CREATE TABLE public.workers (
     pool_id text NOT NULL,
@@ -6174,6 +6718,9 @@ ALTER TABLE ONLY public.checkpoints
 ALTER TABLE ONLY public.clock_override
     ADD CONSTRAINT clock_override_pkey PRIMARY KEY (only_row);
 
+ALTER TABLE ONLY public.gate_counters
+    ADD CONSTRAINT gate_counters_pkey PRIMARY KEY (only_row);
+
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (id);
 
@@ -6188,6 +6735,9 @@ ALTER TABLE ONLY public.job_crashes
 
 ALTER TABLE ONLY public.job_history
     ADD CONSTRAINT job_history_pkey PRIMARY KEY (job_id);
+
+ALTER TABLE ONLY public.job_holds
+    ADD CONSTRAINT job_holds_pkey PRIMARY KEY (job_id);
 
 ALTER TABLE ONLY public.job_progress
     ADD CONSTRAINT job_progress_pkey PRIMARY KEY (job_id);
@@ -6312,6 +6862,9 @@ ALTER TABLE ONLY public.ops_policy_keys
 ALTER TABLE ONLY public.ops_policy
     ADD CONSTRAINT ops_policy_pkey PRIMARY KEY (key, version);
 
+ALTER TABLE ONLY public.ops_quota_use
+    ADD CONSTRAINT ops_quota_use_pkey PRIMARY KEY (task, day);
+
 ALTER TABLE ONLY public.ops_reaction_days
     ADD CONSTRAINT ops_reaction_days_pkey PRIMARY KEY (rule_id, day);
 
@@ -6357,6 +6910,9 @@ ALTER TABLE ONLY public.ops_signals
 ALTER TABLE ONLY public.ops_spend
     ADD CONSTRAINT ops_spend_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.ops_tasks_generation
+    ADD CONSTRAINT ops_tasks_generation_pkey PRIMARY KEY (only_row);
+
 ALTER TABLE ONLY public.ops_tasks
     ADD CONSTRAINT ops_tasks_pkey PRIMARY KEY (identifier);
 
@@ -6374,6 +6930,9 @@ ALTER TABLE ONLY public.outbox
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.sound_plans
+    ADD CONSTRAINT sound_plans_pkey PRIMARY KEY (hash);
 
 ALTER TABLE ONLY public.telegram_chats
     ADD CONSTRAINT telegram_chats_pkey PRIMARY KEY (chat_id);
@@ -6591,6 +7150,8 @@ CREATE TRIGGER ops_approvals_state BEFORE DELETE OR UPDATE ON public.ops_approva
 
 CREATE TRIGGER ops_backups_states BEFORE UPDATE ON public.ops_backups FOR EACH ROW EXECUTE FUNCTION public.check_backup_change();
 
+CREATE TRIGGER ops_breakers_release AFTER UPDATE OF state ON public.ops_breakers FOR EACH ROW WHEN (((old.state <> 'closed'::text) AND (new.state = 'closed'::text))) EXECUTE FUNCTION public.release_after_breaker();
+
 CREATE TRIGGER ops_breakers_tell AFTER UPDATE OF state ON public.ops_breakers FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.tell_breaker();
 
 CREATE TRIGGER ops_breakers_tell_new AFTER INSERT ON public.ops_breakers FOR EACH ROW WHEN ((new.state <> 'closed'::text)) EXECUTE FUNCTION public.tell_breaker();
@@ -6605,6 +7166,8 @@ CREATE TRIGGER ops_mission_steps_no_delete BEFORE DELETE OR TRUNCATE ON public.o
 
 CREATE TRIGGER ops_mission_steps_state BEFORE UPDATE OF state ON public.ops_mission_steps FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_step_state();
 
+CREATE TRIGGER ops_missions_breaker AFTER UPDATE OF state ON public.ops_missions FOR EACH ROW WHEN (((new.state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])) AND (old.state IS DISTINCT FROM new.state))) EXECUTE FUNCTION public.count_mission_end();
+
 CREATE TRIGGER ops_missions_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_missions FOR EACH STATEMENT EXECUTE FUNCTION public.raise_no_delete();
 
 CREATE TRIGGER ops_missions_state BEFORE UPDATE OF state ON public.ops_missions FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_mission_state();
@@ -6617,6 +7180,10 @@ CREATE TRIGGER ops_policy_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON pub
 
 CREATE TRIGGER ops_policy_check BEFORE INSERT ON public.ops_policy FOR EACH ROW EXECUTE FUNCTION public.check_policy();
 
+CREATE TRIGGER ops_policy_release AFTER INSERT ON public.ops_policy FOR EACH ROW WHEN (((new.key = 'quota.tasks'::text) OR (new.key ~~ 'budget.%'::text) OR (new.key ~~ 'breaker.%'::text))) EXECUTE FUNCTION public.release_after_policy();
+
+CREATE TRIGGER ops_policy_retries AFTER INSERT ON public.ops_policy FOR EACH ROW WHEN ((new.key = 'task.retries'::text)) EXECUTE FUNCTION public.spread_task_retries();
+
 CREATE TRIGGER ops_policy_tell AFTER INSERT ON public.ops_policy FOR EACH ROW EXECUTE FUNCTION public.tell_policy();
 
 CREATE TRIGGER ops_reaction_rules_check BEFORE INSERT OR UPDATE ON public.ops_reaction_rules FOR EACH ROW EXECUTE FUNCTION public.check_rule();
@@ -6626,6 +7193,12 @@ CREATE TRIGGER ops_reactions_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON 
 CREATE TRIGGER ops_signals_change BEFORE DELETE OR UPDATE ON public.ops_signals FOR EACH ROW EXECUTE FUNCTION public.check_signal_change();
 
 CREATE TRIGGER ops_signals_no_truncate BEFORE TRUNCATE ON public.ops_signals FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+
+CREATE TRIGGER ops_tasks_changed AFTER INSERT OR DELETE ON public.ops_tasks FOR EACH ROW EXECUTE FUNCTION public.count_task_change();
+
+CREATE TRIGGER ops_tasks_retries BEFORE INSERT OR UPDATE ON public.ops_tasks FOR EACH ROW EXECUTE FUNCTION public.apply_task_retries();
+
+CREATE TRIGGER ops_tasks_updated AFTER UPDATE ON public.ops_tasks FOR EACH ROW WHEN ((to_jsonb(old.*) IS DISTINCT FROM to_jsonb(new.*))) EXECUTE FUNCTION public.count_task_change();
 
 CREATE TRIGGER task_queue_no_change INSTEAD OF DELETE OR UPDATE ON public.task_queue FOR EACH ROW EXECUTE FUNCTION public.raise_task_queue_readonly();
 
@@ -6720,6 +7293,8 @@ REVOKE ALL ON FUNCTION public.apply_learned(a public.ops_approvals) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.apply_retention(at_most integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.apply_task_retries() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.approval_fault(asked jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.approval_text(approval bigint) FROM PUBLIC;
@@ -6799,7 +7374,13 @@ REVOKE ALL ON FUNCTION public.close_function_steps(mission bigint, of_epoch inte
 
 REVOKE ALL ON FUNCTION public.control_target(scope text, target text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.count_mission_end() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.count_task_change() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.current_standing() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.decide_proposal(a public.ops_approvals) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigint[]) FROM PUBLIC;
 
@@ -6844,7 +7425,15 @@ REVOKE ALL ON FUNCTION public.forget_memory(memory bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.function_plan(task text, input jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.gate_caps(steps integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.gate_paused(agent text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.gate_stop(kind text, agent text, plan jsonb, cost_estimate_usd numeric, mission bigint, trace_id uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.give_back_unknown(pool text, known bigint[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.guarded_tasks() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.in_quiet_hours(severity text) FROM PUBLIC;
 
@@ -6860,6 +7449,8 @@ REVOKE ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at te
 GRANT ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.jsonpath_fault(path text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.kind_admits(kind text, mission bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.last_verified_backup() FROM PUBLIC;
 
@@ -6895,6 +7486,8 @@ REVOKE ALL ON FUNCTION public.open_incident(kind text, subject text, severity te
 
 REVOKE ALL ON FUNCTION public.pairing_hash(salt text, code text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.park_broken(mission bigint, job bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.park_paused(mission bigint, job bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.pause(scope text, target text, hard boolean, reason text) FROM PUBLIC;
@@ -6927,6 +7520,9 @@ GRANT ALL ON FUNCTION public.policy_value(wanted text) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.propose_changes() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.propose_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean, agent text, cost_estimate_usd numeric) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.propose_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean, agent text, cost_estimate_usd numeric) TO binaryrogue;
+
 REVOKE ALL ON FUNCTION public.prune_memory(cap integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.put_rule(rule jsonb) FROM PUBLIC;
@@ -6953,6 +7549,8 @@ REVOKE ALL ON FUNCTION public.react(event_ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reaction_roll(event bigint, rule bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.reads_any(payload jsonb, names text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.reconcile_missions(at_most integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.record_act(verb text, target text, before jsonb, after jsonb, payload jsonb, trace_id uuid) FROM PUBLIC;
@@ -6967,6 +7565,12 @@ REVOKE ALL ON FUNCTION public.reject(id bigint, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reject(id bigint, reason text) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.reject_pairing(code text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.release_after_breaker() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.release_after_policy() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.release_holds(reasons text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.release_pool(dead_pool text, cause text) FROM PUBLIC;
 
@@ -7042,13 +7646,32 @@ REVOKE ALL ON FUNCTION public.slowest_statements(at_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.slowest_statements(at_most integer) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.sound_policy(wanted text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.sound_policy(wanted text) TO binaryrogue;
 GRANT ALL ON FUNCTION public.sound_policy(wanted text) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.spend_keys(provider text, agent text, mission bigint, day date) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.spend_quota(tasks text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.spread_task_retries() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.sql_may_answer(kind text, asked_by text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.ops_mission_proposals TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_mission_proposals TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.start_mission(p public.ops_mission_proposals, mission bigint, code text, by_actor text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.start_task(task text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.step_payload(step bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.steps_to_reopen(mission bigint, from_step text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.ops_missions TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_missions TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.store_steps(mission public.ops_missions, plan jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.submit_job_mission(job bigint) FROM PUBLIC;
 
@@ -7064,17 +7687,23 @@ REVOKE ALL ON FUNCTION public.tell_breaker() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.tell_policy() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.tell_refusal(proposal bigint, kind text, title text, agent text, code text, reason text, trace_id uuid, untrusted boolean) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.tell_trouble(kind text, severity text, title text, payload jsonb, tags text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.trip_breaker(breaker text, lasts interval, reason text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.unmute_alerts(pattern text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.untrusted_risk(plan jsonb, all_untrusted boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.untrusted_risk(plan jsonb, all_untrusted boolean) TO openclaw_tui;
+
 REVOKE ALL ON FUNCTION public.uptime(from_at timestamp with time zone, to_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.use_memories(ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.utc_day() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.utc_day() TO binaryrogue;
 GRANT ALL ON FUNCTION public.utc_day() TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.wake_invoker() FROM PUBLIC;
@@ -7112,11 +7741,15 @@ GRANT SELECT ON TABLE public.checkpoints TO openclaw_tui;
 GRANT SELECT ON TABLE public.clock_override TO PUBLIC;
 GRANT SELECT ON TABLE public.clock_override TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.gate_counters TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.job_cancels TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_crashes TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_history TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.job_holds TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_progress TO openclaw_tui;
 
@@ -7163,14 +7796,8 @@ GRANT SELECT ON TABLE public.ops_learned_changes TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_memory TO openclaw_tui;
 
-GRANT SELECT ON TABLE public.ops_mission_proposals TO binaryrogue;
-GRANT SELECT ON TABLE public.ops_mission_proposals TO openclaw_tui;
-
 GRANT SELECT ON TABLE public.ops_mission_steps TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_mission_steps TO openclaw_tui;
-
-GRANT SELECT ON TABLE public.ops_missions TO binaryrogue;
-GRANT SELECT ON TABLE public.ops_missions TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_model_cooldowns TO openclaw_tui;
 
@@ -7189,6 +7816,9 @@ GRANT SELECT ON TABLE public.ops_policy TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_policy_keys TO binaryrogue;
 GRANT SELECT ON TABLE public.ops_policy_keys TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_quota_use TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_quota_use TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_reaction_days TO openclaw_tui;
 
@@ -7213,6 +7843,8 @@ GRANT SELECT ON TABLE public.ops_spend TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_task_stats TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.ops_tasks_generation TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.ops_watch_acts TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_watch_states TO openclaw_tui;
@@ -7220,6 +7852,8 @@ GRANT SELECT ON TABLE public.ops_watch_states TO openclaw_tui;
 GRANT SELECT ON TABLE public.research_signals_now TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.schema_migrations TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.sound_plans TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.workers TO openclaw_tui;
 
