@@ -80,9 +80,9 @@ function sideOf(
     ...urls,
     pool,
     reset: async (more = []) => {
-      // Append-only tables refuse even that; a replica's session runs no triggers.
+      // Append-only tables refuse even that; a replica's session runs no triggers. What refers to a mission goes with it.
       await admin.query(
-        `set session_replication_role = replica; truncate ${[...tables, ...more].join(', ')}; reset session_replication_role`,
+        `set session_replication_role = replica; truncate ${[...tables, ...more].join(', ')} cascade; reset session_replication_role`,
       );
     },
     settle: async () => {
