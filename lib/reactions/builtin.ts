@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Queryable } from '../db/index.ts';
+import type { Logger } from '../log/index.ts';
 
 /** A rule as a file, `rules add` and put_rule() take it. Durations are Postgres intervals; paths are SQL/JSON paths. */
 export const RULE = z.strictObject({
@@ -84,12 +85,20 @@ export const BUILTIN_RULES: readonly Rule[] = [
   },
 ];
 
-/** Writes the built-in rules that are new or have changed. */
-export async function registerBuiltinRules(db: Queryable): Promise<void> {
+/**
+ * Writes the built-in rules that are new or have changed. One that this installation cannot carry (its plan names a task that is
+ * not there) is passed over and told: a rule must not keep a worker from working.
+ */
+export async function registerBuiltinRules(db: Queryable, log: Pick<Logger, 'error'>): Promise<void> {
   for (const rule of BUILTIN_RULES) {
-    await db.query(
-      "select put_rule($1) where not exists (select from ops_reaction_rules where name = $2 and actor <> 'system')",
-      [JSON.stringify(rule), rule.name],
-    );
+    try {
+      await db.query(
+        "select put_rule($1) where not exists (select from ops_reaction_rules where name = $2 and actor <> 'system')",
+        [JSON.stringify(rule), rule.name],
+      );
+    } catch (error) {
+      if (!/^OC0/.test((error as { code?: string }).code ?? '')) throw error;
+      log.error({ err: error, rule: rule.name }, 'a built-in rule is refused; the others are in force');
+    }
   }
 }

@@ -98,7 +98,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const registry = await loadTasks(taskFolders(config));
   for (const fault of registry.faults) log.error(fault, 'a file in a tasks folder is no task; the others run');
   await registerTasks(taskPool, registry.tasks.values(), config.home);
-  if (options.pools.includes('reactions')) await registerBuiltinRules(taskPool);
+  if (options.pools.includes('reactions')) await registerBuiltinRules(taskPool, log);
   const pools: WorkerPool[] = [];
   let brokenAt = Number.POSITIVE_INFINITY;
   const leases = createLeases({
