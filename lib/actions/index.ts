@@ -18,6 +18,7 @@ import { logActions } from './logs.ts';
 import { memoryActions } from './memory.ts';
 import { missionActions } from './missions.ts';
 import { pairingActions } from './pairing.ts';
+import { plannerActions } from './planner.ts';
 import { policyActions } from './policy.ts';
 import { proposalActions } from './proposals.ts';
 import { providerActions } from './providers.ts';
@@ -47,6 +48,7 @@ export const ACTIONS: readonly Action[] = [
   ...healthActions,
   ...alertActions,
   ...backupActions,
+  ...plannerActions,
   ...providerActions,
   ...researchActions,
   ...driveActions,

@@ -113,7 +113,7 @@ async function propose(
   made: { repairs: number; model: string; planningUsd: number },
 ): Promise<Planned> {
   const costEstimateUsd = estimateUsd(plan, deps.settings.read());
-  // The model's plan is the agent's proposal and not the person's own submission: what policy asks of a machine, it asks of it.
+  // The model's plan is the agent's proposal and not the person's own submission: what policy asks of a machine is asked of it.
   const answer = await transaction(deps.db, async (tx) => {
     await tx.query(
       "select set_config('openclaw.actor', 'agent:milkbot', true), set_config('openclaw.source', 'agent', true), set_config('openclaw.trace', $1, true)",
@@ -126,7 +126,7 @@ async function propose(
       approval: string | null;
       reason: string | null;
     }>(
-      "select * from propose_mission($1::jsonb, title => $2, untrusted => $3, agent => 'milkbot', cost_estimate_usd => $4, ask => true)",
+      "select * from propose_mission($1::jsonb, title => $2, untrusted => $3, agent => 'milkbot', cost_estimate_usd => $4)",
       [JSON.stringify(plan), plan.title, goal.untrusted === true || goal.material !== undefined, costEstimateUsd],
     );
     return rows[0]!;
