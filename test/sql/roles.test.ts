@@ -38,14 +38,13 @@ const READABLE = [
   'ops_quota_use',
   'ops_reaction_rules',
   'ops_approvals',
-  'ops_policy_keys',
-  'ops_breakers',
   'ops_health',
   'ops_health_runs',
   'ops_alerts',
   'ops_alert_mutes',
   'ops_controls',
   'ops_signals',
+  'agent_status',
 ];
 /** Every other table, whatever is added later. */
 let secluded: string[];
