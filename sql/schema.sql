@@ -7387,6 +7387,7 @@ REVOKE ALL ON FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigi
 REVOKE ALL ON FUNCTION public.demoted(providers jsonb, provider text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.duration_percentile(of_task text, of_provider text, of_model text, fraction double precision, since date) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.duration_percentile(of_task text, of_provider text, of_model text, fraction double precision, since date) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.edit_message(message bigint, text text, options jsonb) FROM PUBLIC;
 
@@ -7717,8 +7718,10 @@ REVOKE ALL ON FUNCTION public.watch_changes() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.watch_rules() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.wilson_high(successes double precision, outcomes double precision, z double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.wilson_high(successes double precision, outcomes double precision, z double precision) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.wilson_low(successes double precision, outcomes double precision, z double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.wilson_low(successes double precision, outcomes double precision, z double precision) TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.agent_events TO openclaw_tui;
 GRANT SELECT,INSERT,DELETE ON TABLE public.agent_events TO openclaw_owner;

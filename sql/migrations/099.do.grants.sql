@@ -51,6 +51,8 @@ begin
     grant execute on function is_paused(text, text, bigint), paused_by(text, text, bigint) to openclaw_tui;
     grant execute on function sound_policy(text), policy_fault(text, jsonb), json_schema_fault(jsonb, jsonb, text), utc_day(), budget_limit(text, text) to openclaw_tui;
     grant execute on function agent_alive_limit() to openclaw_tui;
+    grant execute on function wilson_low(double precision, double precision, double precision), wilson_high(double precision, double precision, double precision),
+      duration_percentile(text, text, text, double precision, date) to openclaw_tui;
     grant execute on function untrusted_risk(jsonb, boolean), sound_policy(text), policy_fault(text, jsonb), json_schema_fault(jsonb, jsonb, text), utc_day(), budget_limit(text, text) to openclaw_tui;
   end if;
   if exists (select from pg_roles where rolname = 'openclaw_backup') then

@@ -78,7 +78,8 @@ test('missions are submitted from JSON and YAML files and by name, listed, shown
       [ME, 'cli', 'missions cancel'],
     ],
   );
-  assert.equal([acts[0].before, acts[0].after], [null, { state: 'approved', kind: 'slow', steps: 1 }]);
+  const { state, kind, steps } = acts[0].after;
+  assert.equal([acts[0].before, state, kind, steps], [null, 'approved', 'slow', 1]);
   assert.is(acts[1].after.cancel_requested, true);
 });
 
