@@ -1448,7 +1448,7 @@ CREATE FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigint[]) R
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
 declare
-  pair record; verdict text; why text; new_mission bigint; new_message bigint; today date := (clock_now() at time zone 'utc')::date; counts jsonb := '{}';
+  pair record; answer gate_answer; rested timestamptz; verdict text; why text; new_mission bigint; new_message bigint; today date := (clock_now() at time zone 'utc')::date; counts jsonb := '{}';
   was_actor text := current_setting('openclaw.actor', true); was_source text := current_setting('openclaw.source', true); was_trace text := current_setting('openclaw.trace', true);
 begin
   for pair in
@@ -1496,9 +1496,10 @@ begin
     if pair.event_id is null then
       return counts;
     end if;
-    verdict := 'fired'; why := null; new_mission := null; new_message := null;
+    verdict := 'fired'; why := null; rested := null; answer := null; new_mission := null; new_message := null;
     begin
       if pair.rest > '0' then
+        select t.fired_at into rested from ops_reaction_rests t where t.rule_id = pair.rule_id and t.key = pair.key for update;
         insert into ops_reaction_rests as t (rule_id, key, fired_at) values (pair.rule_id, pair.key, clock_now())
           on conflict (rule_id, key) do update set fired_at = excluded.fired_at where t.fired_at <= excluded.fired_at - pair.rest;
         if not found then
@@ -1516,9 +1517,24 @@ begin
         perform set_config('openclaw.actor', 'rule:' || (pair.r).name, true), set_config('openclaw.source', 'rule', true),
                 set_config('openclaw.trace', coalesce((pair.e).trace_id::text, ''), true);
         if (pair.r).plan is not null then
-          new_mission := add_mission((pair.r).plan, jsonb_build_object('event', event_document(pair.e)), null, (pair.r).priority,
+          answer := propose_mission((pair.r).plan, jsonb_build_object('event', event_document(pair.e)), null, (pair.r).priority,
             case when (pair.r).dedupe_template is not null then fill_template((pair.r).dedupe_template, event_document(pair.e)) end, (pair.e).untrusted);
-          update ops_missions set cause_event_id = pair.event_id, cause_depth = pair.depth + 1 where id = new_mission and cause_event_id is null;
+          new_mission := answer.mission;
+          if answer.state = 'proposed' then
+            verdict := 'asked'; why := format('proposal p%s waits for a%s: %s', answer.proposal, answer.approval, answer.reason);
+          elsif answer.state = 'rejected' then
+            -- The refused proposal stays as a row; what the rule had spent is given back.
+            verdict := 'refused'; why := format('proposal p%s: %s', answer.proposal, answer.reason);
+            if rested is null then
+              delete from ops_reaction_rests t where t.rule_id = pair.rule_id and t.key = pair.key;
+            else
+              update ops_reaction_rests t set fired_at = rested where t.rule_id = pair.rule_id and t.key = pair.key;
+            end if;
+            update ops_reaction_days t set fired = t.fired - 1 where t.rule_id = pair.rule_id and t.day = today;
+          elsif answer.state = 'duplicate' then
+            why := format('m%s with this key is open', answer.mission);
+          end if;
+          update ops_missions set cause_event_id = pair.event_id, cause_depth = pair.depth + 1 where id = new_mission and answer.state = 'approved' and cause_event_id is null;
         else
           new_message := send_to_agent((pair.r).agent, 'reaction', jsonb_build_object('rule', (pair.r).name, 'event', event_document(pair.e)),
             format('reaction:%s:%s', pair.event_id, pair.rule_id), null, (pair.e).untrusted);
@@ -6187,7 +6203,7 @@ CREATE TABLE public.ops_reactions (
     roll double precision,
     depth smallint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ops_reactions_state_check CHECK ((state = ANY (ARRAY['fired'::text, 'refused'::text, 'probability'::text, 'cooldown'::text, 'cap'::text, 'depth'::text, 'cycle'::text, 'error'::text])))
+    CONSTRAINT ops_reactions_state_check CHECK ((state = ANY (ARRAY['fired'::text, 'asked'::text, 'refused'::text, 'probability'::text, 'cooldown'::text, 'cap'::text, 'depth'::text, 'cycle'::text, 'error'::text])))
 );
 
 COMMENT ON TABLE public.ops_reactions IS 'One decision a pair of event and rule that match: fired, or why not. Append-only.';

@@ -5,6 +5,7 @@
 --
 --   One decision a pair of event and rule, written once:
 --     fired        the plan became a mission, or the agent has the message
+--     asked        the gate asks a person first; the mission comes with the answer
 --     refused      the gate (or the plan's own check) said no; reason says why
 --     probability  the roll of this pair is not below the rule's probability; the same at every replay
 --     cooldown, cap, depth, cycle   held back by the rule's own limits, or by where the event comes from
@@ -62,7 +63,7 @@ create table ops_reactions (
   event_id bigint not null,
   rule_id bigint not null references ops_reaction_rules (id),
   rule_version integer not null,
-  state text not null check (state in ('fired', 'refused', 'probability', 'cooldown', 'cap', 'depth', 'cycle', 'error')),
+  state text not null check (state in ('fired', 'asked', 'refused', 'probability', 'cooldown', 'cap', 'depth', 'cycle', 'error')),
   reason text,
   mission_id bigint,
   message_id bigint,
@@ -237,7 +238,7 @@ language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
 declare
-  pair record; verdict text; why text; new_mission bigint; new_message bigint; today date := (clock_now() at time zone 'utc')::date; counts jsonb := '{}';
+  pair record; answer gate_answer; rested timestamptz; verdict text; why text; new_mission bigint; new_message bigint; today date := (clock_now() at time zone 'utc')::date; counts jsonb := '{}';
   was_actor text := current_setting('openclaw.actor', true); was_source text := current_setting('openclaw.source', true); was_trace text := current_setting('openclaw.trace', true);
 begin
   for pair in
@@ -285,9 +286,10 @@ begin
     if pair.event_id is null then
       return counts;
     end if;
-    verdict := 'fired'; why := null; new_mission := null; new_message := null;
+    verdict := 'fired'; why := null; rested := null; answer := null; new_mission := null; new_message := null;
     begin
       if pair.rest > '0' then
+        select t.fired_at into rested from ops_reaction_rests t where t.rule_id = pair.rule_id and t.key = pair.key for update;
         insert into ops_reaction_rests as t (rule_id, key, fired_at) values (pair.rule_id, pair.key, clock_now())
           on conflict (rule_id, key) do update set fired_at = excluded.fired_at where t.fired_at <= excluded.fired_at - pair.rest;
         if not found then
@@ -305,9 +307,24 @@ begin
         perform set_config('openclaw.actor', 'rule:' || (pair.r).name, true), set_config('openclaw.source', 'rule', true),
                 set_config('openclaw.trace', coalesce((pair.e).trace_id::text, ''), true);
         if (pair.r).plan is not null then
-          new_mission := add_mission((pair.r).plan, jsonb_build_object('event', event_document(pair.e)), null, (pair.r).priority,
+          answer := propose_mission((pair.r).plan, jsonb_build_object('event', event_document(pair.e)), null, (pair.r).priority,
             case when (pair.r).dedupe_template is not null then fill_template((pair.r).dedupe_template, event_document(pair.e)) end, (pair.e).untrusted);
-          update ops_missions set cause_event_id = pair.event_id, cause_depth = pair.depth + 1 where id = new_mission and cause_event_id is null;
+          new_mission := answer.mission;
+          if answer.state = 'proposed' then
+            verdict := 'asked'; why := format('proposal p%s waits for a%s: %s', answer.proposal, answer.approval, answer.reason);
+          elsif answer.state = 'rejected' then
+            -- The refused proposal stays as a row; what the rule had spent is given back.
+            verdict := 'refused'; why := format('proposal p%s: %s', answer.proposal, answer.reason);
+            if rested is null then
+              delete from ops_reaction_rests t where t.rule_id = pair.rule_id and t.key = pair.key;
+            else
+              update ops_reaction_rests t set fired_at = rested where t.rule_id = pair.rule_id and t.key = pair.key;
+            end if;
+            update ops_reaction_days t set fired = t.fired - 1 where t.rule_id = pair.rule_id and t.day = today;
+          elsif answer.state = 'duplicate' then
+            why := format('m%s with this key is open', answer.mission);
+          end if;
+          update ops_missions set cause_event_id = pair.event_id, cause_depth = pair.depth + 1 where id = new_mission and answer.state = 'approved' and cause_event_id is null;
         else
           new_message := send_to_agent((pair.r).agent, 'reaction', jsonb_build_object('rule', (pair.r).name, 'event', event_document(pair.e)),
             format('reaction:%s:%s', pair.event_id, pair.rule_id), null, (pair.e).untrusted);

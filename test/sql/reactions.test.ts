@@ -252,6 +252,27 @@ test('rules on time: nothing of a kind, too many of one key, an agent without a 
     );
 });
 
+test('the gate may ask first or refuse: the decision says so, and a refusal gives back what the rule had spent', async () => {
+  const outside = { kind: 'outward', steps: [{ name: 'only', task: 'outside', payload: {} }] };
+  const asked = await rule({ plan: outside, cooldown: '1 hour' });
+  await emit(asked.kind);
+  await runReactJobs();
+  const [first] = await decisions(asked.id);
+  assert.is(first!.state, 'asked', first!.reason ?? '');
+  assert.match(first!.reason ?? '', /^proposal p\d+ waits for a\d+/);
+  const held = await rule({ cooldown: '1 hour', daily_cap: 1 });
+  await query("select pause('all')");
+  await emit(held.kind);
+  await runReactJobs();
+  await query("select resume('all')");
+  await emit(held.kind);
+  await runReactJobs();
+  assert.equal(
+    (await decisions(held.id)).map((row) => row.state),
+    ['refused', 'fired'],
+  );
+});
+
 test('a rule may tell an agent, once for each event; an agent that is not there is a refusal', async () => {
   await database.admin.query(
     "insert into ops_agents (id, number, name, role, identity, identity_hash) values ('scout', 3, 'Scout', 'research', '{}', 'x') on conflict do nothing",
