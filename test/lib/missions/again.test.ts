@@ -11,7 +11,7 @@ let database: TestDatabase;
 let workers: Workers;
 
 test.before(async () => {
-  database = await freshDatabase();
+  database = await freshDatabase({ source: 'cli' });
   await database.pool.query('create table test_happened (id bigserial, mission bigint, what text)');
   workers = await startTestWorkers(database);
 });

@@ -59,6 +59,8 @@ test('more quota starts what waited for it at once', async () => {
 
 test('a step over its quota parks its mission with the reason, and goes on when there is more', async () => {
   await db.pool.query(`select set_policy('quota.tasks', '{"echo": 1}')`);
+  const { at } = await one<{ at: Date }>('select now() as at');
+  await eventually(async () => Date.now() - at.getTime() > 1100, 'the policy is known everywhere');
   const plan = {
     kind: 'limited',
     steps: ['a', 'b'].map((name, index) => ({ name, task: 'echo', payload: { n: 1 }, needs: index ? ['a'] : [] })),
