@@ -79,7 +79,7 @@ const MANY = plan(
   { kind: 'Not A Kind', title: '', input: [], output: { $path: '$[' }, extra: 1 },
 );
 const MANY_FAULTS = [
-  /^plan: unknown key "extra"; known keys are kind, title, description, input, steps, output$/,
+  /^plan: unknown key "extra"; known keys are kind, title, description, input, steps, output, function$/,
   /^kind: is "Not A Kind", expected a name like host_report/,
   /^title: expected a text of 1 to 200 characters/,
   /^input: is a JSON array, expected an object/,

@@ -50,7 +50,7 @@ test.before(async () => {
     writeFileSync(file, text);
     chmodSync(file, 0o755);
   }
-  database = await freshDatabase();
+  database = await freshDatabase({ source: 'cli' });
   workers = await startTestWorkers(database, { env: { OPENCLAW_HOME: home } });
 });
 test.after(async () => {
