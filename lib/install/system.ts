@@ -24,6 +24,7 @@ export const SSHD = '/etc/ssh/sshd_config.d/openclaw.conf';
 
 export function packagesStep(host: Host): Step {
   const absent = async () => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the format of dpkg-query
     const { output } = await host.run('dpkg-query', ['-W', '-f', '${Package} ${Status}\\n', ...PACKAGES]);
     const installed = new Set(
       output.split('\n').flatMap((line) => (line.endsWith('install ok installed') ? [line.split(' ')[0]!] : [])),
