@@ -1,6 +1,8 @@
+import { mirrorBreakers } from '../breakers/mirror.ts';
 import type { Bus } from '../bus/index.ts';
 import type { Pool, PoolClient } from '../db/index.ts';
 import type { Logger } from '../log/index.ts';
+import { cacheMemory } from '../memory/cache.ts';
 
 export interface DoorbellOptions {
   /** With a connection of its own: the lock that elects one process is held on it. */
@@ -16,6 +18,8 @@ const LOCK = "hashtextextended('openclaw:mission-doorbell', 0)";
 const MARK = 'mission:states:since';
 const ENDED_KEPT_S = 86_400;
 const ROWS = 1000;
+/** Looks between two copies of memory. */
+const MEMORY_EVERY = 30;
 
 interface Changed {
   id: string;
@@ -34,6 +38,8 @@ interface Changed {
 export function ringForMissions({ db, bus, log }: DoorbellOptions): { stop: () => Promise<void> } {
   let client: PoolClient | undefined;
   let cursor: { tx: string; id: string } | undefined;
+  let breakersAt: string | undefined;
+  let looks = 0;
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
 
@@ -65,8 +71,12 @@ export function ringForMissions({ db, bus, log }: DoorbellOptions): { stop: () =
         'select id, state, wait_reason, epoch, trace_id, false as admitted from ops_missions where finished_at is null order by id limit 10000',
       );
       await tell(open.rows);
+      breakersAt = undefined;
+      looks = 0;
       await redis.set(MARK, new Date().toISOString());
     }
+    breakersAt = await mirrorBreakers(own, redis, breakersAt);
+    if (looks++ % MEMORY_EVERY === 0) await cacheMemory(own, redis);
     const news = await own.query<{ tx: string; id: string; mission_id: string; kind: string }>(
       `select tx::text, id, mission_id, kind from ops_agent_events
        where (tx, id) > ($1::xid8, $2) and tx < pg_snapshot_xmin(pg_current_snapshot()) and kind like 'mission.%' and mission_id is not null order by tx, id limit ${ROWS}`,

@@ -31,12 +31,28 @@ export function createWriter(db: Queryable, log: Logger): CheckpointWriter {
     busy = true;
     while (waiting.length > 0) {
       // Sorted by mission, as every group is: two writers lock in the same order.
-      const group = waiting
-        .splice(0, GROUP_LIMIT)
-        .sort((a, b) => Number(BigInt(a.checkpoint.mission) - BigInt(b.checkpoint.mission)));
+      const group = nextGroup().sort((a, b) => Number(BigInt(a.checkpoint.mission) - BigInt(b.checkpoint.mission)));
       await commit(group);
     }
     busy = false;
+  };
+
+  /**
+   * One member a mission: the statement joins what is to be written by mission, so that a stale segment of a mission beside
+   * its successor would be taken for it. What is left waits for the next group.
+   */
+  const nextGroup = (): Member[] => {
+    const missions = new Set<string>();
+    const group: Member[] = [];
+    for (let index = 0; index < waiting.length && group.length < GROUP_LIMIT; ) {
+      const { mission } = waiting[index]!.checkpoint;
+      if (missions.has(mission)) index++;
+      else {
+        missions.add(mission);
+        group.push(...waiting.splice(index, 1));
+      }
+    }
+    return group;
   };
 
   const commit = async (group: Member[]): Promise<void> => {

@@ -160,6 +160,34 @@ test('a checkpoint that is sent twice is accepted twice and written once', async
   assert.equal(counts.rows[0], { attempt: 1, outcomes: 1, told: 1 });
 });
 
+test('a stale segment beside its successor in one process is fenced, though both wait for the same group', async () => {
+  const { mission } = await submitHeld(1, 'pool-f');
+  await database.pool.query("update ops_missions set state = 'running', epoch = 2 where id = $1", [mission]);
+  const { rows } = await database.pool.query<{ id: string }>(
+    "update ops_mission_steps set state = 'running', attempt = 1 where mission_id = $1 returning id",
+    [mission],
+  );
+  const writer = createWriter(runtime.db, runtime.log);
+  const end = (output: string) => ({
+    step: rows[0]!.id,
+    state: 'succeeded' as const,
+    output,
+    error_class: null,
+    error: null,
+    untrusted: false,
+    duration_ms: 1,
+    input_bytes: 2,
+  });
+  const checkpoint = (epoch: number, output: string) =>
+    writer.submit({ mission, epoch, ends: [end(output)], requeues: [], starts: [], change: null });
+  const [stale, current] = await Promise.all([checkpoint(1, '"stale"'), checkpoint(2, '"current"')]);
+  assert.equal([stale.accepted, current.accepted], [false, true]);
+  const { rows: kept } = await database.pool.query('select output from ops_mission_steps where mission_id = $1', [
+    mission,
+  ]);
+  assert.is(kept[0].output, 'current');
+});
+
 test('one member that the database refuses does not fail the others of its group', async () => {
   const writer = createWriter(runtime.db, runtime.log);
   const members = await Promise.all(
