@@ -8,21 +8,22 @@ import { type Answer, type ChatContext, type Command, mayDo, type Role } from '.
 import { actionNamed, confirmed, perform, shown } from './viaAction.ts';
 import { agentsView, approvalsView, missionsView, missionView, statusView } from './views.ts';
 
-/** A command that is an action of the one table under a shorter name. */
+/** A command that is an action of the one table under a shorter name; one that the table lacks stops the start. */
 function via(
   name: string,
   title: string,
   role: Role,
-  names: string[],
+  action: string,
   more: Partial<Command> & { before?: string[]; extra?: Record<string, string> } = {},
 ): Command {
   const { before = [], extra = {}, ...rest } = more;
+  actionNamed(action);
   return {
     name,
     title,
     role,
     ...rest,
-    run: (context, args, yes) => confirmed(context, name, actionNamed(...names), [...before, ...args], yes, extra),
+    run: (context, args, yes) => confirmed(context, name, actionNamed(action), [...before, ...args], yes, extra),
   };
 }
 
@@ -71,16 +72,16 @@ export const COMMANDS: readonly Command[] = [
     usage: 'j7 or m12',
     run: (context, args, yes) => byLetter(context, 'cancel', args, yes),
   },
-  via('pause', 'Nothing new starts', 'operator', ['pause'], { usage: 'all, agent <name>, task <name>' }),
-  via('resume', 'Starts go on', 'operator', ['resume'], { usage: 'all, agent <name>, task <name>' }),
-  via('quota', 'What may still start today', 'viewer', ['quota', 'quota list', 'quota show']),
-  via('cost', 'What models and searches cost', 'viewer', ['cost', 'cost show']),
-  via('health', 'Each check with its remedy', 'viewer', ['health', 'health show']),
+  via('pause', 'Nothing new starts', 'operator', 'pause', { usage: 'all, agent <name>, task <name>' }),
+  via('resume', 'Starts go on', 'operator', 'resume', { usage: 'all, agent <name>, task <name>' }),
+  via('quota', 'What may still start today', 'viewer', 'quota'),
+  via('cost', 'What models and searches cost', 'viewer', 'cost'),
+  via('health', 'Each check with its remedy', 'viewer', 'health'),
   { name: 'backup', title: 'The last backups; run makes one', role: 'viewer', usage: '[run]', run: backup },
-  via('logs', 'The newest lines', 'operator', ['logs', 'logs show'], { usage: '[name]' }),
-  via('rules', 'What starts by itself', 'viewer', ['rules list']),
-  via('learn', 'What was learnt and is proposed', 'viewer', ['learn list', 'learn', 'learn show', 'learning list']),
-  via('alerts', 'Open alerts', 'viewer', ['alerts list', 'alerts']),
+  via('logs', 'The newest lines', 'operator', 'logs', { usage: '[name]' }),
+  via('rules', 'What starts by itself', 'viewer', 'rules list'),
+  via('learn', 'What was learnt and is proposed', 'viewer', 'learn changes'),
+  via('alerts', 'Open alerts', 'viewer', 'alerts list'),
   { name: 'mute', title: 'No alerts here for a while', role: 'operator', usage: '[1h, 30m, off]', run: mute },
   { name: 'canvas', title: 'What the agents drew', role: 'viewer', usage: '[name]', run: canvas },
   { name: 'whoami', title: 'Your name and role here', role: 'viewer', run: async ({ person }) => whoami(person) },
@@ -168,12 +169,8 @@ async function byLetter(
 }
 
 async function backup(context: ChatContext, [verb, ...rest]: readonly string[], yes: boolean): Promise<Answer> {
-  if (verb !== 'run' && verb !== 'now')
-    return shown(await perform(context, actionNamed('backup list', 'backup status'), verb ? [verb, ...rest] : []));
-  const own = ACTIONS.find((action) => action.name === 'backup run' || action.name === 'backup now');
+  if (verb !== 'run') return shown(await perform(context, actionNamed('backup list'), verb ? [verb, ...rest] : []));
   // A backup takes minutes: as a job it is retried and seen, and nobody waits for it here.
-  if (!own || own.options?.some((option) => option.flags.includes('--wait')))
-    return confirmed(context, 'backup', own ?? actionNamed('run'), own ? rest : ['backup', '{}'], yes);
   return confirmed(context, 'backup', actionNamed('run'), ['backup', '{}'], yes);
 }
 

@@ -8,10 +8,10 @@ const NOT_IN_A_CHAT = new Set(['wait', 'watch', 'follow', 'timeout', 'yes', 'fil
 const TEXT_LIMIT = 3500;
 
 /** @throws E_NOT_HERE when this installation has no such action. */
-export function actionNamed(...names: string[]): Action {
-  const found = names.map((name) => ACTIONS.find((action) => action.name === name)).find(Boolean);
+export function actionNamed(name: string): Action {
+  const found = ACTIONS.find((action) => action.name === name);
   if (found) return found;
-  throw new OpenClawError('E_NOT_HERE', `this installation has no "${names[0]}"`, {
+  throw new OpenClawError('E_NOT_HERE', `this installation has no "${name}"`, {
     remedy: '/help shows what there is',
   });
 }

@@ -6,7 +6,7 @@ import { freshDatabase, type TestDatabase } from '../harness/database.ts';
 import { suite } from '../harness/suite.ts';
 import { eventually, startTestWorkers, testEnvironment } from '../harness/workers.ts';
 
-const test = suite('the verbs of the command line for jobs');
+const test = suite('the verbs of the command line for jobs', { timeoutMs: 90_000 });
 const ME = `cli:${os.userInfo().username}`;
 let database: TestDatabase;
 let env: Record<string, string>;
