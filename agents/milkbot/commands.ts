@@ -1,6 +1,5 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ACTIONS } from '../../lib/actions/index.ts';
 import { OpenClawError } from '../../lib/errors/index.ts';
 import { bold, escapeHtml, pre } from '../../lib/telegram/index.ts';
 import { newMission } from './conversation.ts';
