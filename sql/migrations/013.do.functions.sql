@@ -195,6 +195,11 @@ begin
     returning id into new_step;
   perform set_config('openclaw.actor', m.actor, true), set_config('openclaw.source', 'mission', true), set_config('openclaw.trace', m.trace_id::text, true);
   child := add_mission(invoked, given, priority => m.priority::integer, dedupe_key => format('invoke:m%s/%s', mission, step_name), untrusted => m.untrusted);
+  if child is null then
+    -- Nobody would wake the parent: a person's yes comes from ctx.approve, before what asks for it.
+    perform refuse('OC006', format('policy does not let mission m%s invoke %s by itself', mission, invoked),
+      'ask with ctx.approve() first and do it in a step, or let policy gate.approval or gate.auto_approve allow it');
+  end if;
   update ops_missions set parent_step_id = new_step where id = child;
   return new_step;
 end $$;
