@@ -14,7 +14,7 @@ let model: FakeModel;
 let brave: FakeSearch;
 
 test.before(async () => {
-  database = await freshDatabase();
+  database = await freshDatabase({ source: 'cli' });
   model = await fakeModel('local');
   brave = await fakeBrave('brave-token');
   workers = await startTestWorkers(database, {
