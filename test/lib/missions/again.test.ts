@@ -142,7 +142,10 @@ test('why says what something waits for, with the command that moves it', async 
   );
   const proposal = (await query('select id from ops_mission_proposals where mission_id = $1', [failed]))[0].id;
   assert.match((await act('why', [`p${proposal}`])).text, new RegExp(`it became mission m${failed}`));
-  await query(`insert into ops_controls (scope, target) values ('task', 'noop')`);
+  const [{ at }] = await query(
+    `insert into ops_controls (scope, target) values ('task', 'noop') returning now() as at`,
+  );
+  await eventually(async () => Date.now() - at.getTime() > 1100, 'the pause is known everywhere');
   const paused = (await query(`select add_job('noop') as id`))[0].id;
   assert.match((await act('why', [`j${paused}`])).text, /task noop is paused by[\s\S]*openclaw resume task noop/);
   await query('delete from ops_controls');
