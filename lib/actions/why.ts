@@ -81,6 +81,7 @@ async function whyMission(db: Db, id: string): Promise<Explained> {
   const stateOf = new Map(states.rows.map((row) => [row.name, row.state]));
   for (const s of steps.rows) {
     const open = (s.needs as string[]).filter((need) => stateOf.get(need) !== 'succeeded');
+    if (await addPlace(db, add, `s${s.id}`, `step ${s.name}`)) continue;
     if (s.kind === 'signal')
       add(
         `step ${s.name} waits for the signal ${s.payload.signal}${s.wake_at ? ` until ${timeText(s.wake_at)}` : ''}`,
@@ -124,9 +125,46 @@ async function whyJob(db: Db, id: string): Promise<Explained> {
   }
   await addPause(db, add, { task: job.task, agent: null, mission: null });
   await addBreaker(db, add, `task:${job.task}`);
+  if (await addPlace(db, add, `j${id}`, 'it')) return { state: job.state, reasons: dedupe(reasons) };
   if (job.mission_id) add(`it runs mission m${job.mission_id}`, `openclaw why m${job.mission_id}`);
   await addJob(db, add, id, 'it');
   return { state: job.state, reasons: dedupe(reasons) };
+}
+
+/** Who has the places of a limited task that it waits for. @returns whether it waits for one. */
+async function addPlace(
+  db: Db,
+  add: (why: string, move?: string | null) => void,
+  holder: string,
+  subject: string,
+): Promise<boolean> {
+  const { rows } = await db.query(
+    `select w.task, w.key, (o.limits ->> 'limit')::integer as most, (o.limits ->> 'interval_ms')::float8 as interval_ms, r.free_at, r.free_at > clock_now() as too_soon,
+            (select count(*)::integer from limit_waits b where b.task = w.task and (b.key = w.key or not o.limits ? 'limit')
+               and (b.priority, b.since, b.holder) < (w.priority, w.since, w.holder)) as ahead,
+            (select array_agg(case left(s.holder, 1) when 'j' then s.holder
+                     else (select format('step %s of m%s', st.name, st.mission_id) from ops_mission_steps st where st.id = substr(s.holder, 2)::bigint) end order by s.since)
+               from limit_slots s where s.task = w.task and s.key = w.key) as holders
+     from limit_waits w join ops_tasks o on o.identifier = w.task left join limit_rates r on r.task = w.task where w.holder = $1`,
+    [holder],
+  );
+  const wait = rows[0];
+  if (!wait) return false;
+  const holders = (wait.holders ?? []) as string[];
+  const taken = wait.most !== null && holders.length >= wait.most;
+  const ofKey = wait.key === '' ? '' : ` for "${wait.key}"`;
+  if (taken)
+    add(
+      `${subject} waits for a place: task ${wait.task} runs at most ${wait.most} at once${ofKey}, which ${holders.slice(0, 5).join(', ')} ${holders.length === 1 ? 'has' : 'have'}`,
+      `openclaw why ${/^j\d+$/.test(holders[0]!) ? holders[0] : holders[0]!.replace(/.* /, '')}`,
+    );
+  else if (wait.too_soon)
+    add(
+      `${subject} waits for its time: task ${wait.task} starts one each ${Math.round(wait.interval_ms)} ms, the next at ${timeText(wait.free_at)}`,
+    );
+  else add(`${subject} is let in by a worker within a second`);
+  if (wait.ahead > 0) add(`${wait.ahead} wait before ${subject}`);
+  return true;
 }
 
 /** What a live job waits for: its time, a worker, its end. */

@@ -31,7 +31,7 @@ export async function missionChange(state: SegmentState, db: Pick<Queryable, 'qu
     return parked(state, 'paused', Math.min(soonest, PAUSED_LOOK_MS));
   const asked = steps.some((step) => step.state === 'waiting' && step.asked?.state === 'open');
   const waits = steps.find((step) => isSuspended(step) && step.waitsFor)?.waitsFor;
-  const otherwise = soonest < Number.POSITIVE_INFINITY ? (heldBy(state) ?? 'backoff') : 'needs';
+  const otherwise = heldBy(state) ?? (soonest < Number.POSITIVE_INFINITY ? 'backoff' : 'needs');
   const reason = unknown ? 'step_unknown' : asked ? 'approval' : (waits ?? otherwise);
   return parked(state, reason, soonest < Number.POSITIVE_INFINITY ? soonest : null);
 }
@@ -44,7 +44,6 @@ function heldBy({ steps }: SegmentState): string | undefined {
 
 /** With the plan's `output`, evaluated by Postgres as every path is; else the outputs of the steps that no other needs. */
 async function succeeded({ mission, steps }: SegmentState, db: Pick<Queryable, 'query'>): Promise<MissionChange> {
-  if (mission.plan.function !== undefined) return ended('succeeded', JSON.stringify(steps[0]!.output), null, null);
   if (mission.plan.function !== undefined) return ended('succeeded', JSON.stringify(steps[0]!.output), null, null);
   if (mission.plan.output === undefined) {
     return ended(

@@ -1,6 +1,7 @@
 import { OpenClawError } from '../errors/index.ts';
 import { delayAfter } from '../queue/backoff.ts';
 import { errorClassOf, rowMessage } from '../queue/errorClass.ts';
+import { beginLimitedStep } from '../queue/limited.ts';
 import { JobAborted } from '../queue/runJob.ts';
 import { holdOf } from '../queue/startGate.ts';
 import { createContext } from '../tasks/context.ts';
@@ -55,6 +56,11 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
     await runtime.starts?.admit(step.task);
     const payload = await settleAfterAbort(resolvePayload(run), signal);
     inputBytes = Buffer.byteLength(JSON.stringify(payload));
+    if (task.limits) {
+      const lookedAt = run.seen();
+      const waitMs = await beginLimitedStep(task.limits, payload, { id: step.id, epoch: mission.epoch }, runtime.db);
+      if (waitMs !== null) return { step, requeue: waitingForPlace(step, waitMs, lookedAt) };
+    }
     const context = createContext(
       runtime,
       {
@@ -172,6 +178,22 @@ function finishOfError(
       error_class: errorClass,
       error: message,
     },
+  };
+}
+
+/** The error's class of a step that waits for a place of its limited task. */
+export const HELD_BY_LIMIT = 'E_HELD_LIMIT';
+
+function waitingForPlace(step: StepRow, waitMs: number, lookedAt: number): StepRequeue {
+  const woken = waitMs === Number.POSITIVE_INFINITY;
+  return {
+    step: step.id,
+    state: 'queued',
+    attempt: step.attempt - 1,
+    delay_ms: woken ? null : waitMs,
+    ...(woken && { looked_at: lookedAt }),
+    error_class: HELD_BY_LIMIT,
+    error: woken ? `waits for a place of task ${step.task}` : `waits for its time by the rate of task ${step.task}`,
   };
 }
 

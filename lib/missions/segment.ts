@@ -9,7 +9,7 @@ import { goByAnswers, hasWork, nextCheckpoint, PARALLEL_STEPS, recoverSteps } fr
 import type { DurableRun, Recorder } from './durable/index.ts';
 import { missionChange } from './missionChange.ts';
 import { askAbout, stepsToAsk } from './questions.ts';
-import { runStep, type StepFinish } from './runStep.ts';
+import { HELD_BY_LIMIT, runStep, type StepFinish } from './runStep.ts';
 import { emptyEnd, openState, pauseOf, type SegmentState, soonestStartMs } from './state.ts';
 import type { Checkpoint, MissionRow, StepRow } from './types.ts';
 import type { CheckpointWriter } from './writer.ts';
@@ -127,6 +127,8 @@ function createSegment({ runtime, writer, recorder, context, random }: SegmentOp
     const now = await loadSteps(runtime.db, mission.id);
     for (const { id, asked } of now) {
       const step = steps.find((own) => own.id === id);
+      if (step?.state === 'queued' && step.error_class === HELD_BY_LIMIT)
+        state.notBefore.set(step.id, performance.now());
       if (!step || !(step.state === 'waiting' || step.state === 'unknown')) continue;
       step.asked = asked;
       if (isSuspended(step)) state.notBefore.set(step.id, performance.now());

@@ -28,5 +28,26 @@ export type Ending =
       held?: Hold;
     };
 
+/**
+ * Counted and not noted as an ending: such a job may be let in and fetched again before graphile-worker has said that the
+ * first run of it failed.
+ */
+export class GoneJobs {
+  readonly #counts = new Map<string, number>();
+
+  add(jobId: string): void {
+    this.#counts.set(jobId, (this.#counts.get(jobId) ?? 0) + 1);
+  }
+
+  /** Whether one of its runs ended so; it is forgotten then. */
+  take(jobId: string): boolean {
+    const count = this.#counts.get(jobId);
+    if (count === undefined) return false;
+    if (count > 1) this.#counts.set(jobId, count - 1);
+    else this.#counts.delete(jobId);
+    return true;
+  }
+}
+
 /** By job id. An entry is taken when its statement is built, so the map never outgrows the jobs in flight. */
 export type Endings = Map<string, Ending>;

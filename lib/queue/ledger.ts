@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Logger } from '../log/index.ts';
-import type { Ending, Endings } from './endings.ts';
+import type { Ending, Endings, GoneJobs } from './endings.ts';
 import { COMPLETE, FAIL } from './endStatements.ts';
 import { endingQueryOf } from './stockQueries.ts';
 
@@ -8,6 +8,8 @@ export interface LedgerOptions {
   endings: Endings;
   /** Ids of the jobs that were fetched and have not ended: what the pool knows to be its own. */
   held: Set<string>;
+  /** Jobs that left this pool before they ran, to wait for a place of their task: their end here is none. */
+  gone: GoneJobs;
   log: Logger;
   /** Called with the number of jobs that ended here although they belonged to another pool by then. */
   onFenced?: (count: number) => void;
@@ -90,7 +92,9 @@ function quoted(text: string): string {
 }
 
 async function fail(query: Query, values: unknown[], options: LedgerOptions): Promise<pg.QueryResult> {
-  const specs = JSON.parse(values[1] as string) as { jobId: string; message: string }[];
+  const told = JSON.parse(values[1] as string) as { jobId: string; message: string }[];
+  const specs = told.filter(({ jobId }) => !options.gone.take(jobId));
+  if (specs.length === 0) return { rows: [], rowCount: 0, command: '', oid: 0, fields: [] };
   const rows = specs.map(({ jobId, message }) => endRow(jobId, take(options.endings, jobId), message));
   const result = await query({ name: 'openclaw_fail', text: FAIL, values: [JSON.stringify(rows), values[0]] });
   for (const { jobId } of specs) options.held.delete(jobId);

@@ -6,8 +6,9 @@ import { PermanentError } from '../tasks/define.ts';
 import type { RunFacts, TaskRuntime } from '../tasks/runtime.ts';
 import type { LoadedTask } from '../tasks/types.ts';
 import { backoffMs } from './backoff.ts';
-import type { Ending, Endings } from './endings.ts';
+import type { Ending, Endings, GoneJobs } from './endings.ts';
 import { errorClassOf, rowMessage } from './errorClass.ts';
+import { beginLimitedJob, JobGone } from './limited.ts';
 import { JobAborted, Run, type RunningJob, timeLimit } from './run.ts';
 import { holdOf } from './startGate.ts';
 
@@ -19,6 +20,9 @@ const RESULT_LIMIT_BYTES = 262_144;
 export interface JobRunnerOptions {
   runtime: TaskRuntime;
   endings: Endings;
+  gone: GoneJobs;
+  /** Ids of the jobs that were fetched and have not ended. */
+  held: Set<string>;
   /** By job id: what runs in this pool now. */
   running: Map<string, RunningJob>;
   poolId: () => string;
@@ -49,16 +53,22 @@ export function jobRunner(task: LoadedTask, options: JobRunnerOptions): Task {
     try {
       options.running.set(job.id, run);
       await mayStart(task.identifier, job.id, options);
+      const parsed = task.parse(payload);
+      if (task.limits && !task.durable) await beginLimitedJob(task.limits, parsed, job.id, options);
       await options.runtime.starts?.admit(task.identifier);
       if (job.last_error?.startsWith(CRASHED)) release = await startSuspect(job.id, options);
       if (run.reason) throw run.reason;
       limitSoon(run);
-      const parsed = task.parse(payload);
       const context = createContext(options.runtime, facts, () => run.signal);
       const work = task.durable ? submitMission(options.runtime, job.id) : task.run(parsed as never, context);
       const result = await run.untilAborted(work);
       ending = { kind: 'done', startedAt, finishedAt: Date.now(), result: resultText(result) };
     } catch (error) {
+      if (error instanceof JobGone) {
+        options.gone.add(job.id);
+        options.held.delete(job.id);
+        throw error;
+      }
       ending = endingOf(error, task, job, run, options.random);
     } finally {
       run.end();

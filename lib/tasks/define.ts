@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { EXIT, OpenClawError } from '../errors/index.ts';
 import type { DurableContext } from './durable.ts';
 import { type Duration, durationMs } from './duration.ts';
+import { type ConcurrencyOptions, limitsOf } from './limits.ts';
 import { TAKES } from './predicate.ts';
 import { EFFECTS, type Effect, POOLS, type PoolName, type TaskContext, type TaskDefinition } from './types.ts';
 
@@ -52,6 +53,10 @@ export interface TaskOptions<Schema extends z.ZodType> {
   retryable?: (error: unknown) => boolean;
   /** A function with steps, sleeps and waits, which runs as a mission of its own; timeout and backoff are then of each step. */
   durable?: boolean;
+  /** How many run at once, on all workers and hosts together: a number, or by a key of the payload. */
+  concurrency?: number | ConcurrencyOptions<z.output<Schema>>;
+  /** How often one may start, on all workers and hosts together: `1/s`, `100/h`. */
+  rate?: string;
 }
 
 export const DEFINITION: unique symbol = Symbol.for('openclaw.task');
@@ -115,6 +120,7 @@ export function defineTask<Schema extends z.ZodType>(
     parse: (payload) => parsePayload(options.payload, payload),
     retryable: options.retryable ?? (() => true),
     durable: options.durable ?? false,
+    limits: limitsOf(options.title, options.concurrency, options.rate),
     run: run as unknown as TaskDefinition['run'],
   };
   // A stock worker calls the function itself; ours reads the definition. The import is lazy: a stock worker's start

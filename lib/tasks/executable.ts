@@ -28,6 +28,7 @@ export function executableTask(file: string, title: string): TaskDefinition {
     parse: (payload) => parsePayload(schema, payload),
     retryable: () => true,
     durable: false,
+    limits: null,
     run: (payload: Record<string, unknown>, context: TaskContext) => runProgram(file, payload, context),
   };
 }

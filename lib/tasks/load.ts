@@ -138,6 +138,7 @@ function plainTask(task: Task, identifier: string): TaskDefinition {
     parse: (payload) => parsePayload(schema, payload),
     retryable: () => true,
     durable: false,
+    limits: null,
     run: async (payload: unknown, context) => {
       const { helpersOf } = await import('./stock.ts');
       return task(payload, helpersOf(context));

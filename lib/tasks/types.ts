@@ -1,6 +1,7 @@
 import type { Config } from '../config/index.ts';
 import type { PoolClient, Queryable } from '../db/index.ts';
 import type { Logger } from '../log/index.ts';
+import type { TaskLimits } from './limits.ts';
 
 export const POOLS = ['missions', 'reactions', 'learning', 'upkeep'] as const;
 export type PoolName = (typeof POOLS)[number];
@@ -84,6 +85,8 @@ export interface TaskDefinition {
   readonly retryable: (error: unknown) => boolean;
   /** Its function is run by a mission: a job of it submits one. */
   readonly durable: boolean;
+  /** How many at once by key, and how often. */
+  readonly limits: TaskLimits | null;
   readonly run: (payload: never, context: TaskContext) => Promise<unknown>;
 }
 

@@ -4,7 +4,7 @@ import { type ParsedCronItem, type Runner, run, type Task, type WorkerEvents } f
 import { createPool, type Pool } from '../db/index.ts';
 import { EXIT, messageOf, OpenClawError } from '../errors/index.ts';
 import { graphileLogger } from '../log/graphileLogger.ts';
-import type { Endings } from '../queue/endings.ts';
+import { type Endings, GoneJobs } from '../queue/endings.ts';
 import { keepLedger, type LedgerOptions, poolIds } from '../queue/ledger.ts';
 import { JobAborted, jobRunner, type RunningJob } from '../queue/runJob.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
@@ -66,7 +66,8 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
   let stopping = false;
 
   const held = new Set<string>();
-  const ledger: LedgerOptions = { endings, held, log };
+  const gone = new GoneJobs();
+  const ledger: LedgerOptions = { endings, held, gone, log };
   const pgPool = createPool(options.databaseUrl, {
     name: `worker:${pool}@${options.sessionTag}`,
     max: poolSize,
@@ -109,6 +110,8 @@ export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool>
     jobRunner(runtime.registry.tasks.get(identifier)!, {
       runtime,
       endings,
+      gone,
+      held,
       running,
       poolId: () => poolId,
       ...(options.random && { random: options.random }),

@@ -177,6 +177,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   };
   const control = await listenForControl(leasePool, log, async (channel) => {
     if (channel === 'ops:control') await leases.controls.confirm(0);
+    else if (channel === 'limit:poke') await admitLimited(leasePool);
     else await deliver();
   });
   const onTickError = (error: unknown) => log.warn({ err: error }, 'a tick failed; the next one tries again');
@@ -282,6 +283,8 @@ async function deliverCancels(db: Pool, pools: readonly WorkerPool[]): Promise<v
 /** Each second: wake parked missions that are due, give back what a process that died on this host held, deliver cancels. */
 async function tick(db: Pool, own: ProcessIdentity, log: Logger, deliver: () => Promise<void>): Promise<void> {
   try {
+    // By itself: it may wait for the lock of a task's places, and must hold no mission's meanwhile.
+    await db.query('select admit_limited()');
     await db.query('select wake_missions(), expire_approvals(), expire_spend()');
     const dead = await releaseDeadOnThisHost(db, own);
     if (dead.pools.length > 0) log.warn(dead, 'workers had died; their jobs were given back');
@@ -291,8 +294,17 @@ async function tick(db: Pool, own: ProcessIdentity, log: Logger, deliver: () => 
   }
 }
 
+/** A place has come free, or something was asked for that needs one. */
+async function admitLimited(db: Pool): Promise<void> {
+  const { rows } = await db.query<{ admitted: number }>('select admit_limited() as admitted');
+  // Among them may be steps, whose missions are woken.
+  if (rows[0]!.admitted > 0) await db.query('select wake_missions()');
+}
+
 async function reconcile(db: Pool, log: Logger): Promise<void> {
   try {
+    const places = await db.query<{ freed: number }>('select reconcile_limits() as freed');
+    if (places.rows[0]!.freed > 0) log.warn({ places: places.rows[0]!.freed }, 'places of ended work were free again');
     const { rows } = await db.query<{ mended: number }>('select reconcile_missions() as mended');
     if (rows[0]!.mended > 0) log.warn({ missions: rows[0]!.mended }, 'missions had lost their job; each got a new one');
   } catch (error) {
@@ -324,7 +336,7 @@ async function listenForControl(
       connected.release(error);
       if (!stopped) setTimeout(() => void connect().catch(retry), 1000);
     });
-    await connected.query('listen "job:control"; listen "mission:control"; listen "ops:control"');
+    await connected.query('listen "job:control"; listen "mission:control"; listen "ops:control"; listen "limit:poke"');
   };
   const retry = (error: unknown) => {
     log.warn({ err: error }, 'not listening for cancels; the tick delivers them');

@@ -8,6 +8,8 @@ create table ops_tasks (
   idempotent boolean not null default false,
   untrusted boolean not null default false,
   durable boolean not null default false,
+  limits jsonb,
+  limited boolean not null generated always as (limits is not null and not durable) stored,
   max_attempts smallint not null check (max_attempts between 1 and 100),
   timeout_ms integer not null check (timeout_ms > 0),
   backoff jsonb not null,
@@ -26,10 +28,63 @@ comment on column ops_tasks.effect is 'What a run changes: read (nothing), write
 comment on column ops_tasks.idempotent is 'True when running it twice is the same as once, although its effect is outside.';
 comment on column ops_tasks.untrusted is 'True when its output comes from outside (a fetched page, a model) and must not be believed.';
 comment on column ops_tasks.durable is 'True for a function with steps, sleeps and waits: a job of it submits a mission, which runs it.';
+comment on column ops_tasks.limits is '{limit, key, interval_ms}: at most limit at once of a key, and one start each interval_ms. key: an array of texts and paths into the payload that are joined; "function": only a worker knows it. Of a durable function it is the mission''s step that is limited.';
+comment on column ops_tasks.limited is 'Its jobs wait for a place.';
 comment on column ops_tasks.payload_schema is 'JSON Schema of the payload, for people and forms.';
 comment on column ops_tasks.payload_predicate is 'The top level of that schema as one jsonpath predicate: what does not match is refused at insert.';
 comment on column ops_tasks.payload_fields is 'Array of {key, required, types}: the same, to name the faulty field.';
 comment on column ops_tasks.backoff is '{initial_ms, factor, max_ms}: the wait before attempt n+1 is initial_ms * factor^(n-1), at most max_ms.';
+
+-- Limits of a task: how many at once by key, and how often. What has to wait is here and not in graphile-worker's table, so
+-- that nothing is fetched to be put back. How the rows move: 016.
+create table limit_waits (
+  holder text primary key check (holder ~ '^[js][0-9]+$'),
+  task text not null,
+  key text not null,
+  priority smallint not null,
+  since timestamptz not null default clock_now(),
+  mission_id bigint,
+  parked boolean not null default false,
+  payload json,
+  attempts smallint not null default 0,
+  max_attempts smallint not null default 1,
+  last_error text
+);
+comment on table limit_waits is 'Jobs and steps of a limited task that wait for a place.';
+comment on column limit_waits.holder is 'j<job>, or s<step of a mission>.';
+comment on column limit_waits.mission_id is 'Of a step: its mission, to be woken.';
+comment on column limit_waits.parked is 'The job is still in graphile-worker''s table, far in the future, because it has a key, a queue or flags there; else its only row is this one.';
+create index limit_waits_turn on limit_waits (task, key, priority, since, holder);
+create index limit_waits_task on limit_waits (task, priority, since, holder);
+
+create table limit_slots (
+  holder text primary key,
+  task text not null,
+  key text not null,
+  start_at timestamptz not null,
+  attempt smallint,
+  since timestamptz not null default clock_now()
+);
+comment on table limit_slots is 'Who has a place. It belongs to the job or step until that ends, not to a run of it, so that no crash can lose it.';
+comment on column limit_slots.start_at is 'Not before this, by the task''s rate.';
+comment on column limit_slots.attempt is 'The attempt that start_at was given for: by the rate, another one is another start.';
+create index limit_slots_key on limit_slots (task, key);
+
+create table limit_rates (
+  task text primary key,
+  free_at timestamptz not null,
+  next_at timestamptz
+);
+comment on table limit_rates is 'The rate of each task as one point in time (GCRA): the next start is not before it.';
+comment on column limit_rates.next_at is 'When those that wait are to be looked at again; null: nobody waits for time.';
+create index limit_rates_due on limit_rates (next_at) where next_at is not null;
+
+create table limit_pokes (
+  id bigint generated always as identity primary key,
+  task text not null,
+  key text
+);
+comment on table limit_pokes is 'Where somebody may be let in now: written by whoever cannot wait for the task''s lock, emptied by workers at once and each second.';
 
 create table ops_policy (
   key text not null check (key ~ '^[a-z][a-z0-9_.]*$'),

@@ -245,8 +245,19 @@ begin
     select a.id, g.id, coalesce(a.payload, '{}')::json, coalesce(a.run_at, now()), coalesce(a.max_attempts, t.max_attempts), coalesce(a.priority, 0)
     from asked a
     join ops_tasks t on t.identifier = a.task
-    join graphile_worker._private_tasks g on g.identifier = a.task;
+    join graphile_worker._private_tasks g on g.identifier = a.task
+    -- What is due later, or has a key that only a worker knows, comes to its limit when it is fetched.
+    where not t.limited or a.run_at > now() or t.limits ->> 'key' = 'function';
   get diagnostics queued = row_count;
+  if queued < (select count(*) from asked) then
+    insert into limit_waits (holder, task, key, priority, payload, max_attempts)
+      select 'j' || a.id, a.task, limit_key(t.limits, coalesce(a.payload, '{}')), coalesce(a.priority, 0), coalesce(a.payload, '{}')::json, coalesce(a.max_attempts, t.max_attempts)
+      from asked a join ops_tasks t on t.identifier = a.task
+      where t.limited and (a.run_at > now()) is not true and t.limits ->> 'key' is distinct from 'function';
+    -- Let in when this has committed, by a worker: a transaction that stays open holds up nobody.
+    insert into limit_pokes (task, key) select distinct task, key from limit_waits where holder in (select 'j' || id from asked);
+    perform pg_notify('limit:poke', '');
+  end if;
   if queued > 0 then
     -- `r` keeps equal notifications of one transaction apart: each nudges as many workers as it has jobs.
     perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), queued));
@@ -281,7 +292,15 @@ create view task_queue as
   from graphile_worker._private_jobs j
   join graphile_worker._private_tasks t on t.id = j.task_id
   left join workers w on w.pool_id = j.locked_by
-  left join job_requests r on r.id = j.id;
+  left join job_requests r on r.id = j.id
+  union all
+  select substr(l.holder, 2)::bigint, substr(l.holder, 2)::bigint, l.task, readable_json(l.payload), case when l.attempts > 0 then 'retrying' else 'queued' end,
+         l.priority, coalesce(r.run_at, l.since), l.attempts, l.max_attempts, r.job_key, r.idempotency_key::text,
+         coalesce(r.source, case when l.payload::text like '%"_cron":%' then 'cron' else 'raw' end),
+         coalesce(r.actor, case when l.payload::text like '%"_cron":%' then 'cron' else 'system' end), r.mission_id, r.trace_id,
+         l.since, null, null, null, null, null, l.last_error
+  from limit_waits l left join job_requests r on r.id = substr(l.holder, 2)::bigint
+  where l.mission_id is null and not l.parked;
 comment on view task_queue is 'Every job that was ever added, live and ended, also by plain graphile_worker.add_job and by cron, for the retention that policy sets. Insert (task, payload, ...) to queue a job; add_job() does the same.';
 comment on column task_queue.state is 'queued, running, retrying, succeeded, failed or cancelled; derived.';
 
@@ -317,6 +336,9 @@ begin
            case when o.locked_by is null then 'removed' end, o.last_error
     from gone o left join graphile_worker._private_tasks t on t.id = o.task_id
     on conflict (job_id) do nothing;
+  if exists (select from limit_slots) or exists (select from limit_waits where parked) then
+    perform free_places(array(select id from gone), false);
+  end if;
   return null;
 exception when others then
   raise warning 'openclaw: removed jobs were not recorded: %', sqlerrm;
@@ -363,6 +385,9 @@ begin
   select count(*), string_agg(d.id::text, ',') into ended, ended_ids from d;
   if ended > 0 then
     perform pg_notify('job:ended', case when length(ended_ids) < 8000 then ended_ids else '' end);
+    if exists (select from limit_slots) then
+      perform free_places(string_to_array(ended_ids, ',')::bigint[], true);
+    end if;
   end if;
   return ended;
 end $$;
@@ -415,6 +440,9 @@ begin
     into ended, ended_ids, given_back;
   if ended_ids is not null then
     perform pg_notify('job:ended', case when length(ended_ids) < 8000 then ended_ids else '' end);
+    if exists (select from limit_slots) then
+      perform free_places(string_to_array(ended_ids, ',')::bigint[], true);
+    end if;
   end if;
   if given_back then
     perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));

@@ -38,7 +38,7 @@ begin
       insert into graphile_worker._private_jobs (task_id, payload, run_at, max_attempts, priority)
         select g.id, add_job.payload::json, coalesce(add_job.run_at, now()), coalesce(add_job.max_attempts, t.max_attempts), coalesce(add_job.priority, 0)
         from ops_tasks t join graphile_worker._private_tasks g on g.identifier = t.identifier
-        where t.identifier = add_job.identifier and t.retired_at is null and add_job.payload @@ t.payload_predicate
+        where t.identifier = add_job.identifier and t.retired_at is null and not t.limited and add_job.payload @@ t.payload_predicate
           and (pg_column_size(add_job.payload) <= 250 or octet_length(add_job.payload::text) <= 65536)
           and (trusted_session() or task_allowed(t))
         returning id)
@@ -46,7 +46,7 @@ begin
       select id, add_job.identifier, add_job.run_at, add_job.max_attempts, add_job.priority from job
       returning id, pg_notify('jobs:insert', '{"r":' || random()::text || ',"count":1}') into new_id, ignored;
     if new_id is null then
-      perform raise_for_request(add_job.identifier, add_job.payload);
+      new_id := add_limited_job(add_job.identifier, add_job.payload, add_job.run_at, add_job.max_attempts, add_job.priority);
     end if;
     return new_id;
   end if;
@@ -91,6 +91,22 @@ begin
   return keyed.id;
 end $$;
 comment on function add_job is 'Queues a job in the caller''s transaction and returns its id. The same idempotency_key twice returns the first job''s id and queues nothing.';
+
+-- What the fast path does not take: a task with limits, which the trigger of job_requests lets wait, and what is refused.
+create function add_limited_job(task text, payload jsonb, run_at timestamptz, max_attempts integer, priority integer) returns bigint
+language plpgsql
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare new_id bigint;
+begin
+  if not exists (select from ops_tasks t where t.identifier = add_limited_job.task and t.limited and t.retired_at is null) then
+    perform raise_for_request(add_limited_job.task, add_limited_job.payload);
+  end if;
+  perform set_config('openclaw.enqueued', 'off', true);
+  insert into job_requests (task, payload, run_at, max_attempts, priority)
+    values (add_limited_job.task, add_limited_job.payload, add_limited_job.run_at, add_limited_job.max_attempts, add_limited_job.priority) returning id into new_id;
+  return new_id;
+end $$;
 
 create function repeated_request(wanted text, key text) returns bigint
 language plpgsql stable
@@ -153,6 +169,9 @@ declare was record;
 begin
   select j.*, t.identifier into was from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id where j.id = job for update of j;
   if not found then
+    if cancel_waiting_job(job) then
+      return 'cancelled';
+    end if;
     if exists (select from job_history where job_id = job) then
       perform refuse('OC008', format('job j%s has ended (%s)', job, (select state from job_history where job_id = job)), 'only a queued, retrying or running job can be cancelled');
     end if;
@@ -196,6 +215,9 @@ begin
     perform record_act('jobs retry', 'j' || job, jsonb_build_object('run_at', live.run_at, 'attempts', live.attempts), jsonb_build_object('run_at', now()));
     perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));
     return job;
+  end if;
+  if exists (select from limit_waits w where w.holder = 'j' || job) then
+    perform refuse('OC008', format('job j%s waits for a place of its task', job), 'openclaw why j' || job);
   end if;
   select * into was from job_history where job_id = job;
   if not found then

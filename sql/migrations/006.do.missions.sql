@@ -114,6 +114,7 @@ create table ops_mission_steps (
   approval jsonb,
   approval_id bigint,
   version text,
+  limited boolean not null default false,
   unique (mission_id, name),
   check ((finished_at is not null) = (state in ('succeeded', 'failed', 'skipped', 'cancelled', 'unknown')))
 );
@@ -126,6 +127,7 @@ comment on column ops_mission_steps.kind is 'task: of a plan. The others are mad
 comment on column ops_mission_steps.parent_step_id is 'The step whose durable function made this one; null for a step of the plan.';
 comment on column ops_mission_steps.approval is 'What the plan wants to be asked before it starts: {question, expires, on_expiry, who}.';
 comment on column ops_mission_steps.approval_id is 'The question that this step waits for, or whose answer it goes by.';
+comment on column ops_mission_steps.limited is 'It has, or waits for, a place of its task; at its end that is free.';
 comment on column ops_mission_steps.version is 'Of a step with a durable function: the hash of the file as the function last ran.';
 create index ops_mission_steps_parent on ops_mission_steps (parent_step_id) where parent_step_id is not null;
 

@@ -251,6 +251,7 @@ export class DurableRun {
 
   /** Something came for the mission: signals and answers are read, and what waited for one goes on. */
   look(): Promise<void> {
+    this.looks += 1;
     return this.#read(async (runtime, mission, body) => {
       const signals = await runtime.db.query<Signal>(LOAD_SIGNALS, [mission.id]);
       const answers = await runtime.db.query<{ name: string; asked: Asked | null; child: RecordedStep['child'] }>(
@@ -266,6 +267,8 @@ export class DurableRun {
     });
   }
 
+  /** How often something came. */
+  looks = 0;
   /** By full name: questions and what was answered. */
   readonly answers = new Map<string, Asked>();
   /** By full name: invoked missions that have ended. */

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import * as assert from 'uvu/assert';
 import { createPool } from '../../../lib/db/index.ts';
 import { createLogger } from '../../../lib/log/index.ts';
+import { GoneJobs } from '../../../lib/queue/endings.ts';
 import { keepLedger } from '../../../lib/queue/ledger.ts';
 import { endingQueryOf } from '../../../lib/queue/stockQueries.ts';
 import { freshDatabase, type TestDatabase } from '../../harness/database.ts';
@@ -95,6 +96,7 @@ test('a worker that meets an unknown text sends nothing', async () => {
   const pool = new EventEmitter();
   keepLedger(pool as unknown as pg.Pool, {
     endings: new Map(),
+    gone: new GoneJobs(),
     held: new Set(),
     log: createLogger({ name: 'test', level: 'silent' }),
   });
