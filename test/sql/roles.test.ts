@@ -5,7 +5,7 @@ import { connectAs, refusal } from '../harness/refusal.ts';
 import { suite } from '../harness/suite.ts';
 import { TEMPLATE } from '../harness/template.ts';
 
-const test = suite('what the roles may and may not');
+const test = suite('what the roles may and may not', { timeoutMs: 120_000 });
 let database: TestDatabase;
 let rogue: Pool;
 let tui: Pool;

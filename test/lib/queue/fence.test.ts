@@ -113,15 +113,17 @@ test('among 100,000 jobs that nobody analysed, a batch of 500 ends without a sca
 });
 
 test('a zombie whose job was unlocked and taken by another ends nothing when it comes back', async () => {
-  const zombie = await startTestWorkers(database, { env: { OPENCLAW_CONCURRENCY_MISSIONS: '1' } });
+  // Both are there before: whoever takes the job is the zombie, and busy with it, so that only the other can take it then.
+  const workers = [0, 1].map(() => startTestWorkers(database, { env: { OPENCLAW_CONCURRENCY_MISSIONS: '1' } }));
+  const both = await Promise.all(workers);
   const [{ id }] = await query(`select add_job('wait', '{"ms": 2000, "mark": "zombie"}') as id`);
   await eventually(
     async () => (await query("select from test_starts where mark = 'zombie'").catch(() => [])).length === 1,
     'it runs',
   );
+  const zombie = both.find((one) => one.pools[0]!.running.has(id))!;
+  const heir = both.find((one) => one !== zombie)!;
   await query('update graphile_worker._private_jobs set locked_by = null, locked_at = null where id = $1', [id]);
-  // The zombie is busy with its one job, so that only the other can take it.
-  const heir = await startTestWorkers(database);
   const heirs = heir.pools[0]!.poolId;
   try {
     await eventually(async () => (await seen(id)).worker === heirs, 'the other has taken it');

@@ -3,7 +3,7 @@ import { freshDatabase, type TestDatabase } from '../../harness/database.ts';
 import { suite } from '../../harness/suite.ts';
 import { eventually, startTestWorkers } from '../../harness/workers.ts';
 
-const test = suite('many jobs that fail at random');
+const test = suite('many jobs that fail at random', { timeoutMs: 120_000 });
 let database: TestDatabase;
 
 test.before(async () => {
