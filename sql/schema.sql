@@ -158,7 +158,7 @@ begin
       insert into graphile_worker._private_jobs (task_id, payload, run_at, max_attempts, priority)
         select g.id, add_job.payload::json, coalesce(add_job.run_at, now()), coalesce(add_job.max_attempts, t.max_attempts), coalesce(add_job.priority, 0)
         from ops_tasks t join graphile_worker._private_tasks g on g.identifier = t.identifier
-        where t.identifier = add_job.identifier and t.retired_at is null and add_job.payload @@ t.payload_predicate
+        where t.identifier = add_job.identifier and t.retired_at is null and not t.limited and add_job.payload @@ t.payload_predicate
           and (pg_column_size(add_job.payload) <= 250 or octet_length(add_job.payload::text) <= 65536)
           and (trusted_session() or task_allowed(t))
         returning id)
@@ -166,7 +166,7 @@ begin
       select id, add_job.identifier, add_job.run_at, add_job.max_attempts, add_job.priority from job
       returning id, pg_notify('jobs:insert', '{"r":' || random()::text || ',"count":1}') into new_id, ignored;
     if new_id is null then
-      perform raise_for_request(add_job.identifier, add_job.payload);
+      new_id := add_limited_job(add_job.identifier, add_job.payload, add_job.run_at, add_job.max_attempts, add_job.priority);
     end if;
     return new_id;
   end if;
@@ -239,6 +239,21 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.add_jobs(jobs jsonb) IS 'Queues an array of {identifier, payload, run_at, max_attempts, priority, idempotency_key} as one set; returns the ids of those that are new.';
+
+CREATE FUNCTION public.add_limited_job(task text, payload jsonb, run_at timestamp with time zone, max_attempts integer, priority integer) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare new_id bigint;
+begin
+  if not exists (select from ops_tasks t where t.identifier = add_limited_job.task and t.limited and t.retired_at is null) then
+    perform raise_for_request(add_limited_job.task, add_limited_job.payload);
+  end if;
+  perform set_config('openclaw.enqueued', 'off', true);
+  insert into job_requests (task, payload, run_at, max_attempts, priority)
+    values (add_limited_job.task, add_limited_job.payload, add_limited_job.run_at, add_limited_job.max_attempts, add_limited_job.priority) returning id into new_id;
+  return new_id;
+end $$;
 
 CREATE FUNCTION public.add_mission(plan jsonb, input jsonb DEFAULT '{}'::jsonb, title text DEFAULT NULL::text, priority integer DEFAULT 0, dedupe_key text DEFAULT NULL::text, untrusted boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -323,6 +338,30 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.admit_device(kind text, subject text) IS 'The device of this subject with its role, or no row: unknown or revoked.';
+
+CREATE FUNCTION public.admit_limited() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare poke record; admitted integer := 0;
+begin
+  if not exists (select from limit_pokes) and not exists (select from limit_rates where next_at <= clock_now()) then
+    return 0;
+  end if;
+  for poke in
+    with told as (delete from limit_pokes where id in (select id from limit_pokes order by id limit 1000 for update skip locked) returning task, key),
+    due as (select task, null::text as key from limit_rates where next_at <= clock_now())
+    select task, case when bool_or(key is null) or count(distinct key) > 20 then array[null::text] else array_agg(distinct key) end as keys from (table told union all table due) a group by task order by task
+  loop
+    perform lock_limits(poke.task);
+    for n in 1..cardinality(poke.keys) loop
+      admitted := admitted + let_in(poke.task, poke.keys[n]);
+    end loop;
+  end loop;
+  return admitted;
+end $$;
+
+COMMENT ON FUNCTION public.admit_limited() IS 'Lets in the jobs and steps for which there is a place by now; returns how many.';
 
 CREATE FUNCTION public.agent_alive_limit() RETURNS interval
     LANGUAGE sql IMMUTABLE
@@ -802,6 +841,67 @@ end $$;
 
 COMMENT ON FUNCTION public.begin_backup(suffix text, host text, trace uuid) IS 'A new backup with the next free name; suffix is .tar.gz or .tar.zst.age.';
 
+CREATE FUNCTION public.begin_limited_job(job bigint, pool text, given_key text DEFAULT NULL::text, OUT verdict text, OUT wait_ms double precision) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare j graphile_worker._private_jobs; t ops_tasks; of_key text;
+begin
+  select * into j from graphile_worker._private_jobs where id = job and locked_by = pool;
+  select o.* into t from ops_tasks o join graphile_worker._private_tasks g on g.identifier = o.identifier where g.id = j.task_id;
+  if j.id is null or t.limits is null then
+    verdict := case when j.id is null then 'gone' else 'run' end;
+    return;
+  end if;
+  of_key := coalesce(left(given_key, 500), limit_key(t.limits, readable_json(j.payload)));
+  select p.verdict, p.wait_ms into verdict, wait_ms from take_place('j' || job, t.identifier, of_key, j.attempts) p;
+  if verdict <> 'wait' then
+    return;
+  end if;
+  verdict := 'gone';
+  if j.key is null and j.job_queue_id is null and j.flags is null then
+    perform set_config('openclaw.ledger', 'ride', true);
+    delete from graphile_worker._private_jobs where id = job;
+  else
+    update graphile_worker._private_jobs set locked_by = null, locked_at = null, attempts = greatest(attempts - 1, 0), run_at = now() + interval '1 year' where id = job;
+    update graphile_worker._private_job_queues set locked_by = null, locked_at = null where id = j.job_queue_id and locked_by = pool;
+  end if;
+  insert into limit_waits as w (holder, task, key, priority, since, parked, payload, attempts, max_attempts, last_error)
+    values ('j' || job, t.identifier, of_key, j.priority, j.created_at, j.key is not null or j.job_queue_id is not null or j.flags is not null,
+            j.payload, greatest(j.attempts - 1, 0), j.max_attempts, j.last_error)
+    on conflict (holder) do update set key = excluded.key, payload = excluded.payload;
+  -- The lock is ours: a place that came free meanwhile is given out here.
+  perform let_in(t.identifier, of_key);
+end $$;
+
+COMMENT ON FUNCTION public.begin_limited_job(job bigint, pool text, given_key text, OUT verdict text, OUT wait_ms double precision) IS 'Asked by the worker before it starts a job of a limited task: run, later (in wait_ms) or gone (it waits for a place).';
+
+CREATE FUNCTION public.begin_limited_step(step bigint, of_epoch integer, payload jsonb, given_key text DEFAULT NULL::text, OUT verdict text, OUT wait_ms double precision) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare s record; of_key text;
+begin
+  select o.identifier, o.limits, st.attempt, m.id as mission_id, m.priority, m.created_at into s
+    from ops_mission_steps st join ops_missions m on m.id = st.mission_id and m.epoch = of_epoch and m.state = 'running' join ops_tasks o on o.identifier = st.task
+    where st.id = begin_limited_step.step and st.state in ('queued', 'running');
+  if not found or s.limits is null then
+    -- Without a row the next checkpoint is fenced and says so.
+    verdict := 'run';
+    return;
+  end if;
+  of_key := coalesce(left(given_key, 500), limit_key(s.limits, begin_limited_step.payload));
+  select p.verdict, p.wait_ms into verdict, wait_ms from take_place('s' || step, s.identifier, of_key, s.attempt) p;
+  update ops_mission_steps st set limited = true where st.id = begin_limited_step.step and not st.limited;
+  if verdict = 'wait' then
+    insert into limit_waits as w (holder, task, key, priority, since, mission_id) values ('s' || step, s.identifier, of_key, s.priority, s.created_at, s.mission_id)
+      on conflict (holder) do nothing;
+    perform let_in(s.identifier, of_key);
+  end if;
+end $$;
+
+COMMENT ON FUNCTION public.begin_limited_step(step bigint, of_epoch integer, payload jsonb, given_key text, OUT verdict text, OUT wait_ms double precision) IS 'Asked by a segment before it starts a step of a limited task: run, later (in wait_ms) or wait (its mission is woken when there is a place).';
+
 CREATE FUNCTION public.begin_suspect(job bigint, pool text) RETURNS void
     LANGUAGE sql
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -908,6 +1008,9 @@ declare was record;
 begin
   select j.*, t.identifier into was from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id where j.id = job for update of j;
   if not found then
+    if cancel_waiting_job(job) then
+      return 'cancelled';
+    end if;
     if exists (select from job_history where job_id = job) then
       perform refuse('OC008', format('job j%s has ended (%s)', job, (select state from job_history where job_id = job)), 'only a queued, retrying or running job can be cancelled');
     end if;
@@ -979,6 +1082,27 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.cancel_mission(mission bigint) IS 'Nothing of the mission starts any more; a step that runs is told to stop and its true outcome is recorded.';
+
+CREATE FUNCTION public.cancel_waiting_job(job bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare was limit_waits;
+begin
+  if not exists (select from limit_waits where holder = 'j' || job and not parked) then
+    return false;
+  end if;
+  perform raise_unless_mine((select actor from job_requests where id = job), 'job j' || job);
+  delete from limit_waits where holder = 'j' || job and not parked returning * into was;
+  if not found then
+    return false;
+  end if;
+  insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, created_at, error_class, last_error)
+    values (job, was.task, was.payload, 'cancelled', was.priority, was.since, was.attempts, was.max_attempts, was.since, 'cancelled', format('cancelled by %s', current_actor()));
+  perform record_act('jobs cancel', 'j' || job, '{"state": "queued"}', '{"state": "cancelled"}');
+  perform pg_notify('job:ended', job::text);
+  return true;
+end $$;
 
 CREATE FUNCTION public.change_matching(verb text, filter jsonb, apply boolean DEFAULT false, at_most integer DEFAULT 1000) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1691,6 +1815,9 @@ begin
     into ended, ended_ids, given_back;
   if ended_ids is not null then
     perform pg_notify('job:ended', case when length(ended_ids) < 8000 then ended_ids else '' end);
+    if exists (select from limit_slots) then
+      perform free_places(string_to_array(ended_ids, ',')::bigint[], true);
+    end if;
   end if;
   if given_back then
     perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));
@@ -1752,6 +1879,9 @@ begin
   select count(*), string_agg(d.id::text, ',') into ended, ended_ids from d;
   if ended > 0 then
     perform pg_notify('job:ended', case when length(ended_ids) < 8000 then ended_ids else '' end);
+    if exists (select from limit_slots) then
+      perform free_places(string_to_array(ended_ids, ',')::bigint[], true);
+    end if;
   end if;
   return ended;
 end $$;
@@ -1974,6 +2104,95 @@ begin
   end if;
   perform record_act('memory remove', 'memory ' || memory, jsonb_build_object('kind', gone.kind, 'text', left(gone.text, 500)), null);
   return true;
+end $$;
+
+CREATE TABLE public.ops_tasks (
+    identifier text NOT NULL,
+    title text NOT NULL,
+    pool text NOT NULL,
+    effect text NOT NULL,
+    idempotent boolean DEFAULT false NOT NULL,
+    untrusted boolean DEFAULT false NOT NULL,
+    durable boolean DEFAULT false NOT NULL,
+    limits jsonb,
+    limited boolean GENERATED ALWAYS AS (((limits IS NOT NULL) AND (NOT durable))) STORED NOT NULL,
+    max_attempts smallint NOT NULL,
+    timeout_ms integer NOT NULL,
+    backoff jsonb NOT NULL,
+    payload_schema jsonb NOT NULL,
+    payload_predicate jsonpath NOT NULL,
+    payload_fields jsonb DEFAULT '[]'::jsonb NOT NULL,
+    file text NOT NULL,
+    content_hash text NOT NULL,
+    registered_by text NOT NULL,
+    registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT ops_tasks_effect_check CHECK ((effect = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
+    CONSTRAINT ops_tasks_identifier_check CHECK (((length(identifier) <= 128) AND (identifier ~ '^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$'::text))),
+    CONSTRAINT ops_tasks_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),
+    CONSTRAINT ops_tasks_pool_check CHECK ((pool = ANY (ARRAY['missions'::text, 'reactions'::text, 'learning'::text, 'upkeep'::text]))),
+    CONSTRAINT ops_tasks_timeout_ms_check CHECK ((timeout_ms > 0))
+);
+
+COMMENT ON TABLE public.ops_tasks IS 'Every task that a worker registered at its start. What is not here, or is retired, is refused when it is asked for.';
+
+COMMENT ON COLUMN public.ops_tasks.identifier IS 'The file''s name below the tasks folder, without its ending.';
+
+COMMENT ON COLUMN public.ops_tasks.effect IS 'What a run changes: read (nothing), write (this system), outside (the world: at least once, needs approval when asked for by a machine).';
+
+COMMENT ON COLUMN public.ops_tasks.idempotent IS 'True when running it twice is the same as once, although its effect is outside.';
+
+COMMENT ON COLUMN public.ops_tasks.untrusted IS 'True when its output comes from outside (a fetched page, a model) and must not be believed.';
+
+COMMENT ON COLUMN public.ops_tasks.durable IS 'True for a function with steps, sleeps and waits: a job of it submits a mission, which runs it.';
+
+COMMENT ON COLUMN public.ops_tasks.limits IS '{limit, key, interval_ms}: at most limit at once of a key, and one start each interval_ms. key: an array of texts and paths into the payload that are joined; "function": only a worker knows it. Of a durable function it is the mission''s step that is limited.';
+
+COMMENT ON COLUMN public.ops_tasks.limited IS 'Its jobs wait for a place.';
+
+COMMENT ON COLUMN public.ops_tasks.backoff IS '{initial_ms, factor, max_ms}: the wait before attempt n+1 is initial_ms * factor^(n-1), at most max_ms.';
+
+COMMENT ON COLUMN public.ops_tasks.payload_schema IS 'JSON Schema of the payload, for people and forms.';
+
+COMMENT ON COLUMN public.ops_tasks.payload_predicate IS 'The top level of that schema as one jsonpath predicate: what does not match is refused at insert.';
+
+COMMENT ON COLUMN public.ops_tasks.payload_fields IS 'Array of {key, required, types}: the same, to name the faulty field.';
+
+CREATE FUNCTION public.free_of_key(t public.ops_tasks, of_key text) RETURNS boolean
+    LANGUAGE sql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select not t.limits ? 'limit' or (select count(*) from limit_slots s where s.task = t.identifier and s.key = of_key) < (t.limits ->> 'limit')::integer $$;
+
+CREATE FUNCTION public.free_places(jobs bigint[], at_once boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare freed record;
+begin
+  delete from limit_waits where holder = any (select 'j' || job from unnest(jobs) job);
+  for freed in
+    with gone as (delete from limit_slots where holder = any (select 'j' || job from unnest(jobs) job) returning task, key)
+    select distinct task, key from gone order by task, key
+  loop
+    if at_once and pg_try_advisory_xact_lock(hashtextextended('limits:' || freed.task, 0)) then
+      perform let_in(freed.task, freed.key);
+    else
+      insert into limit_pokes (task, key) values (freed.task, freed.key);
+      perform pg_notify('limit:poke', '');
+    end if;
+  end loop;
+end $$;
+
+CREATE FUNCTION public.free_step_place() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  delete from limit_waits where holder = 's' || new.id;
+  with gone as (delete from limit_slots where holder = 's' || new.id returning task, key)
+  insert into limit_pokes (task, key) select task, key from gone;
+  perform pg_notify('limit:poke', '');
+  return null;
 end $$;
 
 CREATE FUNCTION public.function_plan(task text, input jsonb) RETURNS jsonb
@@ -2349,6 +2568,74 @@ end $$;
 
 COMMENT ON FUNCTION public.learn(at_most integer) IS 'Takes the next outcomes into the statistics, in one transaction with the cursor; returns how many. 0: caught up.';
 
+CREATE FUNCTION public.let_in(of_task text, of_key text DEFAULT NULL::text, at_most integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare t ops_tasks; w limit_waits; starts timestamptz; jobs integer := 0; steps integer := 0; number bigint;
+begin
+  select * into t from ops_tasks where identifier = of_task;
+  update limit_rates set next_at = null where task = of_task and next_at is not null;
+  while jobs + steps < at_most loop
+    w := next_waiting(t, of_key);
+    exit when w.holder is null;
+    number := substr(w.holder, 2)::bigint;
+    if w.parked then
+      -- Somebody's open transaction may have its row, to replace it by its key: then it is looked at again in a second.
+      perform from graphile_worker._private_jobs where id = number for update skip locked;
+      if not found then
+        if exists (select from graphile_worker._private_jobs where id = number) then
+          insert into limit_pokes (task, key) values (of_task, of_key);
+          exit;
+        end if;
+        delete from limit_waits where holder = w.holder;
+        continue;
+      end if;
+    end if;
+    starts := take_start(t, interval '2 seconds');
+    exit when starts is null;
+    delete from limit_waits where holder = w.holder;
+    insert into limit_slots (holder, task, key, start_at) values (w.holder, w.task, w.key, starts);
+    if w.mission_id is not null then
+      insert into mission_wakes (mission_id) values (w.mission_id);
+      steps := steps + 1;
+    else
+      if w.parked then
+        update graphile_worker._private_jobs set run_at = now() + greatest(starts - clock_now(), '0') where id = number and locked_by is null;
+      else
+        insert into graphile_worker._private_jobs (id, task_id, payload, run_at, attempts, max_attempts, priority, last_error, created_at)
+          overriding system value
+          select number, g.id, w.payload, now() + greatest(starts - clock_now(), '0'), w.attempts, w.max_attempts, w.priority, w.last_error, w.since
+          from graphile_worker._private_tasks g where g.identifier = w.task;
+      end if;
+      jobs := jobs + 1;
+    end if;
+  end loop;
+  if jobs > 0 then
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), jobs));
+  end if;
+  if jobs + steps = at_most then
+    insert into limit_pokes (task, key) values (of_task, of_key);
+    perform pg_notify('limit:poke', '');
+  end if;
+  return jobs + steps;
+end $$;
+
+CREATE FUNCTION public.limit_key(limits jsonb, payload jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  select left(coalesce(string_agg(coalesce(case jsonb_typeof(part) when 'array' then payload #>> array(select jsonb_array_elements_text(part)) else part #>> '{}' end, ''), '' order by n), ''), 500)
+  from jsonb_array_elements(case jsonb_typeof(limits -> 'key') when 'array' then limits -> 'key' end) with ordinality parts(part, n)
+$$;
+
+COMMENT ON FUNCTION public.limit_key(limits jsonb, payload jsonb) IS 'The key by which a payload counts for the limits of its task.';
+
+CREATE FUNCTION public.lock_limits(task text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select pg_advisory_xact_lock(hashtextextended('limits:' || task, 0)) $$;
+
 CREATE FUNCTION public.lose_outbox() RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2513,6 +2800,53 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.mute_alerts(pattern text, span interval, reason text) IS 'Silences the alerts of a fingerprint (* for any text) for a time; they are still recorded.';
+
+CREATE TABLE public.limit_waits (
+    holder text NOT NULL,
+    task text NOT NULL,
+    key text NOT NULL,
+    priority smallint NOT NULL,
+    since timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    mission_id bigint,
+    parked boolean DEFAULT false NOT NULL,
+    payload json,
+    attempts smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 1 NOT NULL,
+    last_error text,
+    CONSTRAINT limit_waits_holder_check CHECK ((holder ~ '^[js][0-9]+$'::text))
+);
+
+COMMENT ON TABLE public.limit_waits IS 'Jobs and steps of a limited task that wait for a place.';
+
+COMMENT ON COLUMN public.limit_waits.holder IS 'j<job>, or s<step of a mission>.';
+
+COMMENT ON COLUMN public.limit_waits.mission_id IS 'Of a step: its mission, to be woken.';
+
+COMMENT ON COLUMN public.limit_waits.parked IS 'The job is still in graphile-worker''s table, far in the future, because it has a key, a queue or flags there; else its only row is this one.';
+
+CREATE FUNCTION public.next_waiting(t public.ops_tasks, of_key text) RETURNS public.limit_waits
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare found limit_waits;
+begin
+  if t.limits ? 'limit' and of_key is null then
+    with recursive keys as (
+      (select w.key from limit_waits w where w.task = t.identifier order by w.key limit 1)
+      union all
+      select (select w.key from limit_waits w where w.task = t.identifier and w.key > k.key order by w.key limit 1) from keys k where k.key is not null)
+    select first.* into found from keys k cross join lateral (
+        select * from limit_waits w where w.task = t.identifier and w.key = k.key order by w.priority, w.since, w.holder limit 1) first
+      where free_of_key(t, k.key) order by first.priority, first.since, first.holder limit 1;
+  elsif t.limits ? 'limit' then
+    if free_of_key(t, of_key) then
+      select * into found from limit_waits w where w.task = t.identifier and w.key = of_key order by w.priority, w.since, w.holder limit 1;
+    end if;
+  else
+    select * into found from limit_waits w where w.task = t.identifier order by w.priority, w.since, w.holder limit 1;
+  end if;
+  return found;
+end $$;
 
 CREATE FUNCTION public.note_call(made_in text, made_call text, given text) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
@@ -2704,52 +3038,6 @@ CREATE FUNCTION public.paused_by(task text DEFAULT NULL::text, agent text DEFAUL
 $$;
 
 COMMENT ON FUNCTION public.paused_by(task text, agent text, mission bigint) IS 'The control that stops this from starting, or no row.';
-
-CREATE TABLE public.ops_tasks (
-    identifier text NOT NULL,
-    title text NOT NULL,
-    pool text NOT NULL,
-    effect text NOT NULL,
-    idempotent boolean DEFAULT false NOT NULL,
-    untrusted boolean DEFAULT false NOT NULL,
-    durable boolean DEFAULT false NOT NULL,
-    max_attempts smallint NOT NULL,
-    timeout_ms integer NOT NULL,
-    backoff jsonb NOT NULL,
-    payload_schema jsonb NOT NULL,
-    payload_predicate jsonpath NOT NULL,
-    payload_fields jsonb DEFAULT '[]'::jsonb NOT NULL,
-    file text NOT NULL,
-    content_hash text NOT NULL,
-    registered_by text NOT NULL,
-    registered_at timestamp with time zone DEFAULT now() NOT NULL,
-    retired_at timestamp with time zone,
-    CONSTRAINT ops_tasks_effect_check CHECK ((effect = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
-    CONSTRAINT ops_tasks_identifier_check CHECK (((length(identifier) <= 128) AND (identifier ~ '^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$'::text))),
-    CONSTRAINT ops_tasks_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),
-    CONSTRAINT ops_tasks_pool_check CHECK ((pool = ANY (ARRAY['missions'::text, 'reactions'::text, 'learning'::text, 'upkeep'::text]))),
-    CONSTRAINT ops_tasks_timeout_ms_check CHECK ((timeout_ms > 0))
-);
-
-COMMENT ON TABLE public.ops_tasks IS 'Every task that a worker registered at its start. What is not here, or is retired, is refused when it is asked for.';
-
-COMMENT ON COLUMN public.ops_tasks.identifier IS 'The file''s name below the tasks folder, without its ending.';
-
-COMMENT ON COLUMN public.ops_tasks.effect IS 'What a run changes: read (nothing), write (this system), outside (the world: at least once, needs approval when asked for by a machine).';
-
-COMMENT ON COLUMN public.ops_tasks.idempotent IS 'True when running it twice is the same as once, although its effect is outside.';
-
-COMMENT ON COLUMN public.ops_tasks.untrusted IS 'True when its output comes from outside (a fetched page, a model) and must not be believed.';
-
-COMMENT ON COLUMN public.ops_tasks.durable IS 'True for a function with steps, sleeps and waits: a job of it submits a mission, which runs it.';
-
-COMMENT ON COLUMN public.ops_tasks.backoff IS '{initial_ms, factor, max_ms}: the wait before attempt n+1 is initial_ms * factor^(n-1), at most max_ms.';
-
-COMMENT ON COLUMN public.ops_tasks.payload_schema IS 'JSON Schema of the payload, for people and forms.';
-
-COMMENT ON COLUMN public.ops_tasks.payload_predicate IS 'The top level of that schema as one jsonpath predicate: what does not match is refused at insert.';
-
-COMMENT ON COLUMN public.ops_tasks.payload_fields IS 'Array of {key, required, types}: the same, to name the faulty field.';
 
 CREATE FUNCTION public.payload_fault(task public.ops_tasks, payload jsonb, OUT code text, OUT message text, OUT remedy text) RETURNS record
     LANGUAGE plpgsql STABLE
@@ -3360,8 +3648,19 @@ begin
     select a.id, g.id, coalesce(a.payload, '{}')::json, coalesce(a.run_at, now()), coalesce(a.max_attempts, t.max_attempts), coalesce(a.priority, 0)
     from asked a
     join ops_tasks t on t.identifier = a.task
-    join graphile_worker._private_tasks g on g.identifier = a.task;
+    join graphile_worker._private_tasks g on g.identifier = a.task
+    -- What is due later, or has a key that only a worker knows, comes to its limit when it is fetched.
+    where not t.limited or a.run_at > now() or t.limits ->> 'key' = 'function';
   get diagnostics queued = row_count;
+  if queued < (select count(*) from asked) then
+    insert into limit_waits (holder, task, key, priority, payload, max_attempts)
+      select 'j' || a.id, a.task, limit_key(t.limits, coalesce(a.payload, '{}')), coalesce(a.priority, 0), coalesce(a.payload, '{}')::json, coalesce(a.max_attempts, t.max_attempts)
+      from asked a join ops_tasks t on t.identifier = a.task
+      where t.limited and (a.run_at > now()) is not true and t.limits ->> 'key' is distinct from 'function';
+    -- Let in when this has committed, by a worker: a transaction that stays open holds up nobody.
+    insert into limit_pokes (task, key) select distinct task, key from limit_waits where holder in (select 'j' || id from asked);
+    perform pg_notify('limit:poke', '');
+  end if;
   if queued > 0 then
     -- `r` keeps equal notifications of one transaction apart: each nudges as many workers as it has jobs.
     perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), queued));
@@ -3548,6 +3847,24 @@ CREATE FUNCTION public.reads_any(payload jsonb, names text[]) RETURNS boolean
                else true end)
 $_$;
 
+CREATE FUNCTION public.reconcile_limits() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare freed integer;
+begin
+  with gone as (
+    delete from limit_slots l where l.since < clock_now() - interval '10 seconds' and case left(l.holder, 1)
+      when 'j' then not exists (select from graphile_worker._private_jobs j where j.id = substr(l.holder, 2)::bigint)
+      else not exists (select from ops_mission_steps s where s.id = substr(l.holder, 2)::bigint and s.finished_at is null) end
+    returning task)
+  select count(*) into freed from gone;
+  insert into limit_pokes (task) select distinct task from limit_waits;
+  return freed;
+end $$;
+
+COMMENT ON FUNCTION public.reconcile_limits() IS 'Frees the places of what is no more; returns how many.';
+
 CREATE FUNCTION public.reconcile_missions(at_most integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -3615,6 +3932,9 @@ begin
            case when o.locked_by is null then 'removed' end, o.last_error
     from gone o left join graphile_worker._private_tasks t on t.id = o.task_id
     on conflict (job_id) do nothing;
+  if exists (select from limit_slots) or exists (select from limit_waits where parked) then
+    perform free_places(array(select id from gone), false);
+  end if;
   return null;
 exception when others then
   raise warning 'openclaw: removed jobs were not recorded: %', sqlerrm;
@@ -4112,6 +4432,9 @@ begin
     perform record_act('jobs retry', 'j' || job, jsonb_build_object('run_at', live.run_at, 'attempts', live.attempts), jsonb_build_object('run_at', now()));
     perform pg_notify('jobs:insert', format('{"r":%s,"count":1}', random()));
     return job;
+  end if;
+  if exists (select from limit_waits w where w.holder = 'j' || job) then
+    perform refuse('OC008', format('job j%s waits for a place of its task', job), 'openclaw why j' || job);
   end if;
   select * into was from job_history where job_id = job;
   if not found then
@@ -4910,6 +5233,56 @@ end $$;
 
 COMMENT ON FUNCTION public.take_call_turn(wanted_service text, spacing interval, patience interval) IS 'Takes a turn among all processes and returns the wait before it in ms; null when a window is used up for longer.';
 
+CREATE FUNCTION public.take_place(of_holder text, of_task text, of_key text, of_attempt integer, OUT verdict text, OUT wait_ms double precision) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare mine limit_slots; t ops_tasks; starts timestamptz;
+begin
+  select * into t from ops_tasks where identifier = of_task;
+  select * into mine from limit_slots where holder = of_holder;
+  if not found or mine.attempt <> of_attempt and t.limits ? 'interval_ms' then
+    perform lock_limits(of_task);
+    if mine.holder is null and (not free_of_key(t, of_key)
+        or exists (select from limit_waits w where w.task = of_task and w.holder <> of_holder and (w.key = of_key or not t.limits ? 'limit'))) then
+      verdict := 'wait';
+      return;
+    end if;
+    starts := take_start(t, case when mine.holder is null then interval '2 seconds' else interval '1 year' end);
+    if starts is null then
+      verdict := 'wait';
+      return;
+    end if;
+    delete from limit_waits where holder = of_holder;
+    insert into limit_slots as s (holder, task, key, start_at, attempt) values (of_holder, of_task, of_key, starts, of_attempt)
+      on conflict (holder) do update set start_at = excluded.start_at, attempt = excluded.attempt returning * into mine;
+  elsif mine.attempt is distinct from of_attempt then
+    update limit_slots set attempt = of_attempt where holder = of_holder;
+  end if;
+  wait_ms := greatest(0, extract(epoch from mine.start_at - clock_now()) * 1000);
+  verdict := case when wait_ms > 20 then 'later' else 'run' end;
+end $$;
+
+CREATE FUNCTION public.take_start(t public.ops_tasks, look_ahead interval) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare starts timestamptz := clock_now(); free timestamptz;
+begin
+  if coalesce(t.limits ? 'interval_ms', false) is false then
+    return starts;
+  end if;
+  select free_at into free from limit_rates r where r.task = t.identifier;
+  starts := greatest(starts, free);
+  if starts > clock_now() + look_ahead then
+    update limit_rates r set next_at = starts - interval '1 second' where r.task = t.identifier;
+    return null;
+  end if;
+  insert into limit_rates as r (task, free_at) values (t.identifier, starts + (t.limits ->> 'interval_ms')::float8 * interval '1 millisecond')
+    on conflict (task) do update set free_at = excluded.free_at;
+  return starts;
+end $$;
+
 CREATE FUNCTION public.task_allowed(task public.ops_tasks) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -5507,6 +5880,48 @@ INHERITS (public.job_requests);
 
 COMMENT ON TABLE public.job_requests_direct IS 'The rows of job_requests whose job was queued in the same statement: no trigger queues them.';
 
+CREATE TABLE public.limit_pokes (
+    id bigint NOT NULL,
+    task text NOT NULL,
+    key text
+);
+
+COMMENT ON TABLE public.limit_pokes IS 'Where somebody may be let in now: written by whoever cannot wait for the task''s lock, emptied by workers at once and each second.';
+
+ALTER TABLE public.limit_pokes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.limit_pokes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.limit_rates (
+    task text NOT NULL,
+    free_at timestamp with time zone NOT NULL,
+    next_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.limit_rates IS 'The rate of each task as one point in time (GCRA): the next start is not before it.';
+
+COMMENT ON COLUMN public.limit_rates.next_at IS 'When those that wait are to be looked at again; null: nobody waits for time.';
+
+CREATE TABLE public.limit_slots (
+    holder text NOT NULL,
+    task text NOT NULL,
+    key text NOT NULL,
+    start_at timestamp with time zone NOT NULL,
+    attempt smallint,
+    since timestamp with time zone DEFAULT public.clock_now() NOT NULL
+);
+
+COMMENT ON TABLE public.limit_slots IS 'Who has a place. It belongs to the job or step until that ends, not to a run of it, so that no crash can lose it.';
+
+COMMENT ON COLUMN public.limit_slots.start_at IS 'Not before this, by the task''s rate.';
+
+COMMENT ON COLUMN public.limit_slots.attempt IS 'The attempt that start_at was given for: by the rate, another one is another start.';
+
 CREATE TABLE public.message_buttons (
     token text NOT NULL,
     outbox_id bigint NOT NULL,
@@ -5995,6 +6410,7 @@ CREATE TABLE public.ops_mission_steps (
     approval jsonb,
     approval_id bigint,
     version text,
+    limited boolean DEFAULT false NOT NULL,
     CONSTRAINT ops_mission_steps_check CHECK (((finished_at IS NOT NULL) = (state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text, 'unknown'::text])))),
     CONSTRAINT ops_mission_steps_effect_check CHECK ((effect = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
     CONSTRAINT ops_mission_steps_kind_check CHECK ((kind = ANY (ARRAY['task'::text, 'step'::text, 'sleep'::text, 'signal'::text, 'approval'::text, 'invoke'::text]))),
@@ -6018,6 +6434,8 @@ COMMENT ON COLUMN public.ops_mission_steps.approval IS 'What the plan wants to b
 COMMENT ON COLUMN public.ops_mission_steps.approval_id IS 'The question that this step waits for, or whose answer it goes by.';
 
 COMMENT ON COLUMN public.ops_mission_steps.version IS 'Of a step with a durable function: the hash of the file as the function last ran.';
+
+COMMENT ON COLUMN public.ops_mission_steps.limited IS 'It has, or waits for, a place of its task; at its end that is free.';
 
 ALTER TABLE public.ops_mission_steps ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_mission_steps_id_seq
@@ -6658,7 +7076,44 @@ UNION ALL
    FROM (((graphile_worker._private_jobs j
      JOIN graphile_worker._private_tasks t ON ((t.id = j.task_id)))
      LEFT JOIN public.workers w ON ((w.pool_id = j.locked_by)))
-     LEFT JOIN public.job_requests r ON ((r.id = j.id)));
+     LEFT JOIN public.job_requests r ON ((r.id = j.id)))
+UNION ALL
+ SELECT (substr(l.holder, 2))::bigint AS id,
+    (substr(l.holder, 2))::bigint AS job_id,
+    l.task,
+    public.readable_json(l.payload) AS payload,
+        CASE
+            WHEN (l.attempts > 0) THEN 'retrying'::text
+            ELSE 'queued'::text
+        END AS state,
+    l.priority,
+    COALESCE(r.run_at, l.since) AS run_at,
+    l.attempts,
+    l.max_attempts,
+    r.job_key,
+    (r.idempotency_key)::text AS idempotency_key,
+    COALESCE((r.source)::text,
+        CASE
+            WHEN ((l.payload)::text ~~ '%"_cron":%'::text) THEN 'cron'::text
+            ELSE 'raw'::text
+        END) AS source,
+    COALESCE(r.actor,
+        CASE
+            WHEN ((l.payload)::text ~~ '%"_cron":%'::text) THEN 'cron'::text
+            ELSE 'system'::text
+        END) AS actor,
+    r.mission_id,
+    r.trace_id,
+    l.since AS created_at,
+    NULL::timestamp with time zone AS started_at,
+    NULL::timestamp with time zone AS finished_at,
+    NULL::text AS worker,
+    NULL::jsonb AS result,
+    NULL::text AS error_class,
+    l.last_error
+   FROM (public.limit_waits l
+     LEFT JOIN public.job_requests r ON ((r.id = (substr(l.holder, 2))::bigint)))
+  WHERE ((l.mission_id IS NULL) AND (NOT l.parked));
 
 COMMENT ON VIEW public.task_queue IS 'Every job that was ever added, live and ended, also by plain graphile_worker.add_job and by cron, for the retention that policy sets. Insert (task, payload, ...) to queue a job; add_job() does the same.';
 
@@ -6768,6 +7223,18 @@ ALTER TABLE ONLY public.job_requests_direct
 
 ALTER TABLE ONLY public.job_requests
     ADD CONSTRAINT job_requests_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.limit_pokes
+    ADD CONSTRAINT limit_pokes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.limit_rates
+    ADD CONSTRAINT limit_rates_pkey PRIMARY KEY (task);
+
+ALTER TABLE ONLY public.limit_slots
+    ADD CONSTRAINT limit_slots_pkey PRIMARY KEY (holder);
+
+ALTER TABLE ONLY public.limit_waits
+    ADD CONSTRAINT limit_waits_pkey PRIMARY KEY (holder);
 
 ALTER TABLE ONLY public.message_buttons
     ADD CONSTRAINT message_buttons_pkey PRIMARY KEY (token);
@@ -6993,6 +7460,14 @@ CREATE UNIQUE INDEX job_requests_idempotency_key ON public.job_requests USING bt
 
 CREATE INDEX job_requests_mission ON public.job_requests USING btree (mission_id) WHERE (mission_id IS NOT NULL);
 
+CREATE INDEX limit_rates_due ON public.limit_rates USING btree (next_at) WHERE (next_at IS NOT NULL);
+
+CREATE INDEX limit_slots_key ON public.limit_slots USING btree (task, key);
+
+CREATE INDEX limit_waits_task ON public.limit_waits USING btree (task, priority, since, holder);
+
+CREATE INDEX limit_waits_turn ON public.limit_waits USING btree (task, key, priority, since, holder);
+
 CREATE INDEX message_buttons_outbox ON public.message_buttons USING btree (outbox_id);
 
 CREATE INDEX ops_agent_events_created_at ON public.ops_agent_events USING btree (created_at);
@@ -7183,6 +7658,8 @@ CREATE TRIGGER ops_mission_proposals_no_delete BEFORE DELETE OR TRUNCATE ON publ
 
 CREATE TRIGGER ops_mission_proposals_state BEFORE UPDATE OF state ON public.ops_mission_proposals FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_proposal_state();
 
+CREATE TRIGGER ops_mission_steps_free_place AFTER UPDATE OF state ON public.ops_mission_steps FOR EACH ROW WHEN ((new.limited AND (new.finished_at IS NOT NULL) AND (old.finished_at IS NULL))) EXECUTE FUNCTION public.free_step_place();
+
 CREATE TRIGGER ops_mission_steps_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_mission_steps FOR EACH STATEMENT EXECUTE FUNCTION public.raise_no_delete();
 
 CREATE TRIGGER ops_mission_steps_state BEFORE UPDATE OF state ON public.ops_mission_steps FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_step_state();
@@ -7282,6 +7759,8 @@ GRANT ALL ON FUNCTION public.add_job(identifier text, payload jsonb, queue_name 
 REVOKE ALL ON FUNCTION public.add_jobs(jobs jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_jobs(jobs jsonb) TO binaryrogue;
 
+REVOKE ALL ON FUNCTION public.add_limited_job(task text, payload jsonb, run_at timestamp with time zone, max_attempts integer, priority integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean) TO binaryrogue;
 
@@ -7291,6 +7770,8 @@ GRANT ALL ON FUNCTION public.add_mission(task text, input jsonb, title text, pri
 REVOKE ALL ON FUNCTION public.add_research_signals(signals jsonb, origin jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.admit_device(kind text, subject text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.admit_limited() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.agent_alive_limit() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.agent_alive_limit() TO binaryrogue;
@@ -7335,6 +7816,10 @@ GRANT SELECT ON TABLE public.ops_backups TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.begin_backup(suffix text, host text, trace uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.begin_limited_job(job bigint, pool text, given_key text, OUT verdict text, OUT wait_ms double precision) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.begin_limited_step(step bigint, of_epoch integer, payload jsonb, given_key text, OUT verdict text, OUT wait_ms double precision) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.begin_suspect(job bigint, pool text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.breaker_admit(breaker text, by text, keep_probe interval) FROM PUBLIC;
@@ -7355,6 +7840,8 @@ GRANT ALL ON FUNCTION public.cancel_job(job bigint) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.cancel_mission(mission bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_mission(mission bigint) TO binaryrogue;
+
+REVOKE ALL ON FUNCTION public.cancel_waiting_job(job bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.change_matching(verb text, filter jsonb, apply boolean, at_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_matching(verb text, filter jsonb, apply boolean, at_most integer) TO binaryrogue;
@@ -7445,6 +7932,15 @@ REVOKE ALL ON FUNCTION public.finish_inbox(received bigint, route text, outcome 
 
 REVOKE ALL ON FUNCTION public.forget_memory(memory bigint) FROM PUBLIC;
 
+GRANT SELECT ON TABLE public.ops_tasks TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_tasks TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.free_of_key(t public.ops_tasks, of_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.free_places(jobs bigint[], at_once boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.free_step_place() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.function_plan(task text, input jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.gate_caps(steps integer) FROM PUBLIC;
@@ -7478,6 +7974,12 @@ REVOKE ALL ON FUNCTION public.last_verified_backup() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.learn(at_most integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.let_in(of_task text, of_key text, at_most integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.limit_key(limits jsonb, payload jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.lock_limits(task text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.lose_outbox() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.mark_backup_pruned(backup bigint, place text) FROM PUBLIC;
@@ -7493,6 +7995,10 @@ REVOKE ALL ON FUNCTION public.model_failed(failed_provider text, failed_model te
 REVOKE ALL ON FUNCTION public.model_turn(wanted_provider text, wanted_model text, probe_for interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.mute_alerts(pattern text, span interval, reason text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.limit_waits TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.next_waiting(t public.ops_tasks, of_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.note_call(made_in text, made_call text, given text) FROM PUBLIC;
 
@@ -7521,9 +8027,6 @@ GRANT SELECT ON TABLE public.ops_controls TO openclaw_tui;
 REVOKE ALL ON FUNCTION public.paused_by(task text, agent text, mission bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.paused_by(task text, agent text, mission bigint) TO binaryrogue;
 GRANT ALL ON FUNCTION public.paused_by(task text, agent text, mission bigint) TO openclaw_tui;
-
-GRANT SELECT ON TABLE public.ops_tasks TO binaryrogue;
-GRANT SELECT ON TABLE public.ops_tasks TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.payload_fault(task public.ops_tasks, payload jsonb, OUT code text, OUT message text, OUT remedy text) FROM PUBLIC;
 
@@ -7572,6 +8075,8 @@ REVOKE ALL ON FUNCTION public.react(event_ids bigint[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.reaction_roll(event bigint, rule bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reads_any(payload jsonb, names text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.reconcile_limits() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reconcile_missions(at_most integer) FROM PUBLIC;
 
@@ -7703,6 +8208,10 @@ REVOKE ALL ON FUNCTION public.sync_allowed_users(ids bigint[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.take_call_turn(wanted_service text, spacing interval, patience interval) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.take_place(of_holder text, of_task text, of_key text, of_attempt integer, OUT verdict text, OUT wait_ms double precision) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.take_start(t public.ops_tasks, look_ahead interval) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.task_allowed(task public.ops_tasks) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.tell_breaker() FROM PUBLIC;
@@ -7780,6 +8289,12 @@ GRANT SELECT ON TABLE public.job_progress TO openclaw_tui;
 GRANT SELECT ON TABLE public.job_requests TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_requests_direct TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.limit_pokes TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.limit_rates TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.limit_slots TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.message_buttons TO openclaw_tui;
 
