@@ -69,10 +69,12 @@ export const learningActions: readonly Action[] = [
     danger: 'none',
     run: async ({ db }) => {
       const { rows } = await db.query<{ behind: number; at: Date | null; drifts: number; open: number }>(
-        `select (select count(*)::integer from (select from ops_outcomes o where (o.tx, o.id) > (c.tx, c.id) limit 100000) b) as behind, c.updated_at as at,
+        `with c as (select w.name, coalesce(k.tx, '0') as tx, coalesce(k.id, 0) as id, k.updated_at from (values ('learn'), ('learn_jobs')) w(name) left join ops_cursors k using (name))
+         select (select count(*)::integer from (select from ops_outcome_rows o, c where c.name = 'learn' and (o.tx, o.id) > (c.tx, c.id) limit 100000) b)
+                + (select count(*)::integer from (select from job_history h, c where c.name = 'learn_jobs' and (h.tx, h.job_id) > (c.tx, c.id) limit 100000) b) as behind,
+                (select max(updated_at) from c) as at,
                 (select count(*)::integer from ops_drifts where drifted_at > clock_now() - interval '1 day') as drifts,
-                (select count(*)::integer from ops_learned_changes where state = 'proposed') as open
-         from (select coalesce(k.tx, '0') as tx, coalesce(k.id, 0) as id, k.updated_at from (select 1) one left join ops_cursors k on k.name = 'learn') c`,
+                (select count(*)::integer from ops_learned_changes where state = 'proposed') as open`,
       );
       const row = rows[0]!;
       return {
@@ -102,8 +104,15 @@ export const learningActions: readonly Action[] = [
           expected: 'up or down',
           exitCode: EXIT.usage,
         });
-      await db.query('select rate_mission($1, $2)', [id, args[1] === 'up' ? 1 : -1]);
-      return { json: { mission: `m${id}`, rating: args[1] }, text: `m${id} is rated ${args[1]}` };
+      const { rows } = await db.query<{ outcome: string | null }>('select rate_mission($1, $2) as outcome', [
+        id,
+        args[1] === 'up' ? 1 : -1,
+      ]);
+      const repeated = rows[0]!.outcome === null;
+      return {
+        json: { mission: `m${id}`, rating: args[1], repeated },
+        text: `m${id} is rated ${args[1]}${repeated ? ', as you said before' : ''}`,
+      };
     },
   },
 ];

@@ -27,7 +27,7 @@ select at, what, id, detail from (
   union all select s.started_at, 'step started', 'm' || s.mission_id, concat_ws(' ', s.name, '(' || s.task || ')') from ops_mission_steps s join missions m on m.id = s.mission_id where s.started_at is not null
   union all select created_at, kind, case when mission_id is not null then 'm' || mission_id when job is not null then 'j' || job else 'e' || id end,
               concat_ws(' ', payload ->> 'step', payload ->> 'task', payload ->> 'reason', payload ->> 'signal', payload ->> 'answer', payload ->> 'error_class') from ops_agent_events where trace_id = $1
-  union all select created_at, 'outcome ' || state, coalesce('m' || mission_id, 'j' || job), concat_ws(' ', task, 'attempt', attempt, round(duration_ms::numeric) || ' ms') from ops_outcomes where trace_id = $1
+  union all select created_at, 'outcome ' || state, coalesce('m' || mission_id, 'j' || job), concat_ws(' ', task, 'attempt', attempt, round(duration_ms::numeric) || ' ms') from ops_outcome_rows where trace_id = $1
   union all select created_at, 'asked a person', 'a' || id, question from ops_approvals where trace_id = $1
   union all select answered_at, 'answer ' || coalesce(answer, state), 'a' || id, concat_ws(' ', 'by', answered_by, reason) from ops_approvals where trace_id = $1 and answered_at is not null
   union all select created_at, case kind when 'act' then 'act ' || verb else kind end, coalesce(target, '-'), concat_ws(' ', 'by', actor, after::text) from agent_events where trace_id = $1

@@ -28,7 +28,7 @@ ended as (
   from ends e where s.id = e.step and (s.state in ('queued', 'running', 'waiting') or s.state = 'unknown' and e.resolves)
   returning s.id, s.mission_id, s.name, s.task, s.state, s.attempt, s.error_class, s.error, s.untrusted, e.trace_id, e.agent, e.duration_ms, e.input_bytes, e.resolves),
 outcomes as (
-  insert into ops_outcomes (mission_id, step_id, attempt, agent, task, success, state, duration_ms, input_bytes, error_class, error_fingerprint, trace_id)
+  insert into ops_outcome_rows (mission_id, step_id, attempt, agent, task, success, state, duration_ms, input_bytes, error_class, error_fingerprint, trace_id)
   select mission_id, id, attempt, agent, task, state = 'succeeded', state, duration_ms, input_bytes, error_class,
          case when error is not null then md5(task || ':' || coalesce(error_class, '') || ':' || regexp_replace(error, '[0-9]+', '#', 'g')) end, trace_id
   from ended where resolves is not true

@@ -32,9 +32,9 @@ export async function diagnose(db: Queryable, mission: string): Promise<Diagnosi
                  from ops_mission_steps s where s.mission_id = m.id and s.state in ('failed', 'unknown', 'skipped', 'cancelled')), '[]') as steps,
        (select jsonb_build_object('missions', count(*), 'failed', count(*) filter (where o.state = 'failed'))
         from ops_missions o where o.kind = m.kind and o.created_at > clock_now() - interval '7 days') as recent,
-       (select count(*)::integer from ops_outcomes o
+       (select count(*)::integer from ops_outcome_rows o
         where o.created_at > clock_now() - interval '7 days'
-          and o.error_fingerprint in (select f.error_fingerprint from ops_outcomes f where f.mission_id = m.id and f.error_fingerprint is not null)) as same_error,
+          and o.error_fingerprint in (select f.error_fingerprint from ops_outcome_rows f where f.mission_id = m.id and f.error_fingerprint is not null)) as same_error,
        (select max(o.finished_at)::text from ops_missions o where o.kind = m.kind and o.state = 'succeeded') as last_success
      from ops_missions m where m.id = $1`,
     [mission],

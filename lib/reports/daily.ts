@@ -26,7 +26,7 @@ export async function dailyReport(db: Queryable): Promise<DailyReport> {
        'jobs', (select jsonb_build_object('succeeded', count(*) filter (where state = 'succeeded'), 'failed', count(*) filter (where state = 'failed'), 'cancelled', count(*) filter (where state = 'cancelled'))
          from job_history, since where finished_at > since.at),
        'cost', (select coalesce(jsonb_agg(jsonb_build_object('provider', c.provider, 'calls', c.calls, 'usd', c.usd) order by c.usd desc), '[]') from (
-         select coalesce(provider, 'none') as provider, count(*) as calls, round(sum(cost_usd), 4) as usd from ops_outcomes, since where created_at > since.at and cost_usd > 0 group by 1 limit 20) c),
+         select coalesce(provider, 'none') as provider, count(*) as calls, round(sum(cost_usd), 4) as usd from ops_outcome_rows, since where created_at > since.at and cost_usd > 0 group by 1 limit 20) c),
        'started_by_rules', (select coalesce(jsonb_agg(to_jsonb(x) order by x.fired desc, x.rule), '[]') from (
          select r.name as rule, count(*) filter (where d.state = 'fired') as fired, count(*) filter (where d.state <> 'fired') as held_back
          from ops_reactions d join ops_reaction_rules r on r.id = d.rule_id, since where d.created_at > since.at group by r.name limit 30) x),

@@ -46,7 +46,7 @@ export async function watchProviders(db: Queryable): Promise<void> {
   const { rows } = await db.query<{ provider: string; calls: number; failed: number; worst: string | null }>(
     `select provider, count(*)::integer as calls, (count(*) filter (where not success))::integer as failed,
             mode() within group (order by error_class) filter (where not success) as worst
-     from ops_outcomes where task in ('model_call', 'search_call') and provider is not null and created_at > now() - make_interval(mins => $1) group by provider order by provider`,
+     from ops_outcome_rows where task in ('model_call', 'search_call') and provider is not null and created_at > now() - make_interval(mins => $1) group by provider order by provider`,
     [FAILING.minutes],
   );
   for (const { provider, calls, failed, worst } of rows) {

@@ -62,10 +62,13 @@ create table job_history (
   worker text,
   result json,
   error_class text,
-  last_error text
+  last_error text,
+  tx xid8 not null default pg_current_xact_id()
 );
 comment on table job_history is 'One row for each job that ended, written in the statement that removes the job. payload and result are json, never cast here: one odd payload must not stop a worker.';
 comment on column job_history.error_class is 'Why it ended so: timeout, bad_payload, permanent, exhausted, poison, lost, cancelled, removed, or the error''s own code.';
+comment on column job_history.tx is 'The transaction that ended it: the learner, which follows, stays below the oldest running one.';
+create index job_history_follow on job_history (tx, job_id);
 create index job_history_finished_at on job_history (finished_at);
 create index job_history_failed on job_history (finished_at) where state = 'failed';
 create trigger job_history_append_only before update or delete or truncate on job_history for each statement execute function raise_append_only();

@@ -302,7 +302,7 @@ begin
   with ended as (
     update ops_mission_steps set state = 'cancelled', finished_at = clock_now(), error_class = 'cancelled', error = 'the mission was cancelled'
       where mission_id = mission and state in ('queued', 'waiting') returning id, task, attempt)
-  insert into ops_outcomes (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
+  insert into ops_outcome_rows (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
     select mission, id, task, attempt, false, 'cancelled', 'cancelled', m.trace_id from ended
     on conflict (step_id, attempt) where step_id is not null do nothing;
   update ops_missions set state = 'cancelled', finished_at = clock_now(), job_id = null, wake_at = null, wait_reason = null,

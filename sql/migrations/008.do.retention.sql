@@ -34,7 +34,7 @@ begin
   delete from agent_events where id in (select id from agent_events where created_at < retention_limit('retention.events') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('acts', deleted);
-  delete from ops_outcomes where id in (select id from ops_outcomes where created_at < retention_limit('retention.events') order by created_at limit at_most);
+  delete from ops_outcome_rows where id in (select id from ops_outcome_rows where created_at < retention_limit('retention.events') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('outcomes', deleted);
   delete from ops_health_runs where id in (select id from ops_health_runs where finished_at < retention_limit('retention.events') order by finished_at limit at_most);

@@ -164,7 +164,7 @@ begin
   with ended as (
     update ops_mission_steps set state = 'cancelled', finished_at = clock_now(), error_class = coalesce(error_class, 'cancelled'), error = coalesce(error, 'the function ended without it')
       where parent_step_id = any (parents) and state in ('queued', 'running', 'waiting') returning id, task, name, kind, attempt)
-  insert into ops_outcomes (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
+  insert into ops_outcome_rows (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
     select mission, id, case kind when 'invoke' then task else task || '#' || name end, attempt, false, 'cancelled', 'cancelled', m.trace_id from ended
     on conflict (step_id, attempt) where step_id is not null do nothing;
   get diagnostics closed = row_count;

@@ -14,7 +14,7 @@ create view agent_status as
               else 'alive' end as status,
          b.status as doing, b.via, b.host, b.pid, b.seq, b.current_job, b.rss_bytes, b.loop_lag_ms, b.beat_at, b.received_at,
          (select count(*) from agent_messages m where m.recipient = a.id and m.handled_at is null) as waiting,
-         (select coalesce(sum(o.cost_usd), 0) from ops_outcomes o where o.agent = a.id and o.created_at >= date_trunc('day', clock_now() at time zone 'UTC') at time zone 'UTC') as cost_today_usd
+         (select coalesce(sum(o.cost_usd), 0) from ops_outcome_rows o where o.agent = a.id and o.created_at >= date_trunc('day', clock_now() at time zone 'UTC') at time zone 'UTC') as cost_today_usd
   from ops_agents a
   left join lateral (select * from agent_heartbeats h where h.agent = a.id order by h.received_at desc limit 1) b on true;
 comment on view agent_status is 'Each agent with its last beat: alive, degraded (its beats come without Redis), stopped (by a person), down, never.';
@@ -66,7 +66,7 @@ begin
   insert into ops_agent_events (kind, agent, severity, tags, payload, trace_id)
     values (case $2 when 'handled' then 'agent.message_handled' else 'agent.message_failed' end, m.recipient, case $2 when 'handled' then 'info' else 'error' end, array[m.kind],
             jsonb_strip_nulls(jsonb_build_object('message', m.id, 'kind', m.kind, 'sender', m.sender, 'attempts', m.attempts, 'error_class', $4, 'error', $5)), m.trace_id);
-  insert into ops_outcomes (agent, task, attempt, success, state, duration_ms, input_bytes, error_class, trace_id)
+  insert into ops_outcome_rows (agent, task, attempt, success, state, duration_ms, input_bytes, error_class, trace_id)
     values (m.recipient, 'agent:' || m.kind, m.attempts, $2 = 'handled', case $2 when 'handled' then 'succeeded' else 'failed' end, greatest(took, 0), octet_length(m.payload::text), $4, m.trace_id);
   return true;
 end $$;

@@ -189,7 +189,7 @@ create function record_call(call jsonb) returns bigint
 language sql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
-  insert into ops_outcomes (mission_id, job, agent, task, provider, model, success, state, duration_ms, input_bytes, prompt_tokens, completion_tokens, cost_usd, error_class, error_fingerprint, trace_id)
+  insert into ops_outcome_rows (mission_id, job, agent, task, provider, model, success, state, duration_ms, input_bytes, prompt_tokens, completion_tokens, cost_usd, error_class, error_fingerprint, trace_id)
     select c.mission_id, c.job, c.agent, c.task, c.provider, c.model, c.fault is null, case when c.fault is null then 'succeeded' else 'failed' end, c.duration_ms, c.input_bytes,
            c.prompt_tokens, c.completion_tokens, coalesce(c.cost_usd, 0), c.fault, case when c.fault is not null then md5(concat_ws(' ', c.provider, c.model, c.fault)) end, c.trace_id
     from jsonb_to_record(call) c(mission_id bigint, job bigint, agent text, task text, provider text, model text, fault text, duration_ms double precision, input_bytes bigint,

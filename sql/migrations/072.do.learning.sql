@@ -1,6 +1,6 @@
 -- Learning: outcomes become statistics, statistics become proposals, a person decides, and what was changed is watched.
 --
---   ops_outcomes --learn(), below the oldest running transaction--> days, durations, attempts, errors, drift
+--   ops_outcomes (rows, and the history of jobs) --learn(), below the oldest running transaction--> days, durations, attempts, errors, drift
 --   statistics --propose_changes()--> ops_learned_changes (proposed) + an approval of kind `learning`
 --   answered --apply_learned()--> policy, new version (applied) --watch_changes()--> kept | undone | superseded
 --
@@ -58,28 +58,37 @@ create function wilson_high(successes double precision, outcomes double precisio
 language sql immutable
 as $$ select 1 - wilson_low(outcomes - successes, outcomes, z) $$;
 
--- Follows without a gap: only what lies below the oldest running transaction is read, in order of (transaction, id).
+-- Follows without a gap: only what lies below the oldest running transaction is read, in order of (transaction, id). Two sources, each with
+-- its cursor: their ids are not of one sequence.
 create function learn(at_most integer default 20000) returns integer
 language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
-declare c ops_cursors; last_tx xid8; last_id bigint; learned integer;
+declare c ops_cursors; j ops_cursors; last_tx xid8; last_id bigint; last_job_tx xid8; last_job bigint; rows_found integer; jobs_found integer; horizon xid8 := pg_snapshot_xmin(pg_current_snapshot());
 begin
-  insert into ops_cursors (name) values ('learn') on conflict do nothing;
+  insert into ops_cursors (name) values ('learn'), ('learn_jobs') on conflict do nothing;
   -- One learner at a time; another waits here and then finds the cursor moved.
   select * into c from ops_cursors where name = 'learn' for update;
-  select count(*)::integer, (array_agg(b.tx order by b.tx desc, b.id desc))[1], (array_agg(b.id order by b.tx desc, b.id desc))[1] into learned, last_tx, last_id
-  from (select o.tx, o.id from ops_outcomes o where (o.tx, o.id) > (c.tx, c.id) and o.tx < pg_snapshot_xmin(pg_current_snapshot()) order by o.tx, o.id limit at_most) b;
-  if learned = 0 then
+  select * into j from ops_cursors where name = 'learn_jobs' for update;
+  select count(*)::integer, (array_agg(b.tx order by b.tx desc, b.id desc))[1], (array_agg(b.id order by b.tx desc, b.id desc))[1] into rows_found, last_tx, last_id
+  from (select o.tx, o.id from ops_outcome_rows o where (o.tx, o.id) > (c.tx, c.id) and o.tx < horizon order by o.tx, o.id limit at_most) b;
+  select count(*)::integer, (array_agg(b.tx order by b.tx desc, b.job_id desc))[1], (array_agg(b.job_id order by b.tx desc, b.job_id desc))[1] into jobs_found, last_job_tx, last_job
+  from (select h.tx, h.job_id from job_history h where (h.tx, h.job_id) > (j.tx, j.id) and h.tx < horizon order by h.tx, h.job_id limit at_most) b;
+  if rows_found + jobs_found = 0 then
     return 0;
   end if;
-  with batch as materialized (
-    select o.task, coalesce(o.provider, '') as provider, coalesce(o.model, '') as model, (o.created_at at time zone 'utc')::date as day, o.success, o.attempt,
-           coalesce(o.duration_ms, 0) as duration_ms, o.cost_usd, coalesce(o.prompt_tokens, 0) + coalesce(o.completion_tokens, 0) as tokens, o.error_class, o.error_fingerprint, o.created_at,
-           row_number() over (partition by o.task, coalesce(o.provider, ''), coalesce(o.model, '') order by o.tx, o.id) as n,
-           power(0.97, least(row_number() over (partition by o.task, coalesce(o.provider, ''), coalesce(o.model, '') order by o.tx desc, o.id desc) - 1, 1000)) as weight
+  with ended as (
+    select o.tx, o.id, o.task, coalesce(o.provider, '') as provider, coalesce(o.model, '') as model, o.success, o.attempt, coalesce(o.duration_ms, 0) as duration_ms, o.cost_usd,
+           coalesce(o.prompt_tokens, 0) + coalesce(o.completion_tokens, 0) as tokens, o.error_class, o.error_fingerprint, o.created_at
     -- What was skipped or cancelled says nothing about its task.
-    from ops_outcomes o where (o.tx, o.id) > (c.tx, c.id) and (o.tx, o.id) <= (last_tx, last_id) and o.state not in ('skipped', 'cancelled')),
+    from ops_outcome_rows o where (o.tx, o.id) > (c.tx, c.id) and (o.tx, o.id) <= (last_tx, last_id) and o.state not in ('skipped', 'cancelled')
+    union all
+    select h.tx, h.job_id, h.task, '', '', h.state = 'succeeded', greatest(h.attempts, 1::smallint), coalesce(job_duration(h), 0), 0, 0, h.error_class, job_fingerprint(h), h.finished_at
+    from job_history h where (h.tx, h.job_id) > (j.tx, j.id) and (h.tx, h.job_id) <= (last_job_tx, last_job) and h.state <> 'cancelled' and h.task <> 'mission'),
+  batch as materialized (
+    select o.*, (o.created_at at time zone 'utc')::date as day, row_number() over (partition by o.task, o.provider, o.model order by o.tx, o.id) as n,
+           power(0.97, least(row_number() over (partition by o.task, o.provider, o.model order by o.tx desc, o.id desc) - 1, 1000)) as weight
+    from ended o),
   days as (
     insert into ops_outcome_days as t (task, provider, model, day, outcomes, successes, duration_ms, cost_usd, tokens)
     select task, provider, model, day, count(*), count(*) filter (where success), sum(duration_ms), sum(cost_usd), sum(tokens) from batch group by 1, 2, 3, 4
@@ -97,6 +106,11 @@ begin
     insert into ops_outcome_errors as t (task, provider, model, error_class, fingerprint, outcomes, last_at)
     select task, provider, model, coalesce(error_class, 'error'), coalesce(error_fingerprint, ''), count(*), max(created_at) from batch where not success group by 1, 2, 3, 4, 5
     on conflict (task, provider, model, error_class, fingerprint) do update set outcomes = t.outcomes + excluded.outcomes, last_at = greatest(t.last_at, excluded.last_at)),
+  -- What was applied is watched over what comes after it.
+  watched as (
+    update ops_learned_changes l set outcomes = l.outcomes + b.n, successes = l.successes + b.ok
+    from (select a.id, count(*)::integer as n, count(*) filter (where b.success)::integer as ok from ops_learned_changes a join batch b on b.task = a.task and b.created_at > a.applied_at
+          where a.state = 'applied' group by a.id) b where l.id = b.id),
   -- S(n) = max(0, S(n-1) + x) without a loop: the running sum less its running minimum.
   weighed as (
     select b.task, b.provider, b.model, b.n, b.success, b.weight, b.duration_ms, b.cost_usd, d.evidence,
@@ -122,8 +136,9 @@ begin
     update ops_drifts d set expected = null, outcomes = 0, successes = 0 where d.drifted_at = clock_now() and d.expected is not null returning d.task, d.provider, d.model, d.expected, d.drifts)
   insert into ops_agent_events (kind, severity, source, actor, payload, tags)
     select 'policy.drift', 'warning', 'agent', 'system', jsonb_build_object('task', t.task, 'provider', t.provider, 'model', t.model, 'method', 'Bernoulli CUSUM, Page 1954'), array[t.task] from told t;
-  update ops_cursors set tx = last_tx, id = last_id, updated_at = clock_now() where name = 'learn';
-  return learned;
+  update ops_cursors set tx = coalesce(last_tx, tx), id = coalesce(last_id, id), updated_at = clock_now() where name = 'learn';
+  update ops_cursors set tx = coalesce(last_job_tx, tx), id = coalesce(last_job, id), updated_at = clock_now() where name = 'learn_jobs';
+  return rows_found + jobs_found;
 end $$;
 comment on function learn(integer) is 'Takes the next outcomes into the statistics, in one transaction with the cursor; returns how many. 0: caught up.';
 
@@ -162,12 +177,15 @@ create table ops_learned_changes (
   policy_version integer,
   base_outcomes integer not null,
   base_successes integer not null,
+  outcomes integer not null default 0,
+  successes integer not null default 0,
   verdict text,
   created_at timestamptz not null default clock_now(),
   applied_at timestamptz,
   settled_at timestamptz
 );
 comment on table ops_learned_changes is 'Changes of policy that the statistics propose, with their evidence, and what became of them.';
+comment on column ops_learned_changes.outcomes is 'Of its task since it was applied, counted as the learner comes to them.';
 create unique index ops_learned_changes_open on ops_learned_changes (kind, task) where state in ('proposed', 'applied');
 
 -- The provider that a drift speaks against goes to the end; nobody else moves.
@@ -287,10 +305,7 @@ as $$
 declare c record; pooled double precision; z double precision; settled integer := 0;
 begin
   for c in
-    select l.*, s.outcomes, s.successes from ops_learned_changes l
-    cross join lateral (select count(*)::integer as outcomes, count(*) filter (where o.success)::integer as successes
-                        from ops_outcomes o where o.task = l.task and o.created_at > l.applied_at and o.state not in ('skipped', 'cancelled')) s
-    where l.state = 'applied' and s.outcomes >= 30 order by l.id for update of l
+    select l.* from ops_learned_changes l where l.state = 'applied' and l.outcomes >= 30 order by l.id for update of l
   loop
     pooled := (c.base_successes + c.successes)::double precision / (c.base_outcomes + c.outcomes);
     z := case when pooled in (0, 1) then 0 else (c.successes::double precision / c.outcomes - c.base_successes::double precision / c.base_outcomes) / sqrt(pooled * (1 - pooled) * (1.0 / c.outcomes + 1.0 / c.base_outcomes)) end;
@@ -311,23 +326,56 @@ begin
 end $$;
 comment on function watch_changes() is 'Undoes what did worse than before beyond chance, keeps what did not; returns how many were settled.';
 
--- A person's thumb is an outcome of the mission as a whole, under its kind; the last one counts in the statistics as one more.
-create function rate_mission(mission bigint, rating integer) returns bigint
-language plpgsql security definer
+-- A person's thumb is an outcome of the mission as a whole, under its kind, or of a message; each counts as one more. The same person again
+-- changes their mind: only what is new is written, so that a thumb pressed five times is one.
+create function record_rating(of_task text, rating integer, mission bigint, agent text, trace_id uuid, verb text, target text) returns bigint
+language plpgsql
 set search_path = public, pg_catalog, pg_temp
 as $$
-#variable_conflict use_variable
-declare m ops_missions; new_id bigint;
+declare new_id bigint; before smallint;
 begin
   if rating is null or rating not in (-1, 1) then
     perform refuse('OC009', format('the rating is %s', rating), '1 (good) or -1 (not)');
   end if;
-  select * into m from ops_missions where id = mission;
-  if not found then
-    perform refuse('OC011', format('there is no mission m%s', mission), 'openclaw missions list');
+  -- Two thumbs of one person at once take turns.
+  perform pg_advisory_xact_lock(hashtextextended('rating:' || target, 0));
+  select (e.after ->> 'rating')::smallint into before from agent_events e where e.target = record_rating.target and e.verb = record_rating.verb and e.actor = current_actor() order by e.id desc limit 1;
+  if before = rating then
+    return null;
   end if;
-  insert into ops_outcomes (mission_id, task, success, state, rating, error_class, trace_id)
-    values (m.id, 'rated:' || m.kind, rating > 0, 'rated', rating, case when rating < 0 then 'disliked' end, m.trace_id) returning id into new_id;
-  perform record_act('missions rate', 'm' || m.id, null, jsonb_build_object('rating', rating), '{}', m.trace_id);
+  insert into ops_outcome_rows (mission_id, agent, task, success, state, rating, error_class, trace_id)
+    values (mission, record_rating.agent, of_task, rating > 0, 'rated', rating, case when rating < 0 then 'disliked' end, record_rating.trace_id) returning id into new_id;
+  perform record_act(verb, target, case when before is not null then jsonb_build_object('rating', before) end, jsonb_build_object('rating', rating), '{}', record_rating.trace_id);
   return new_id;
 end $$;
+
+create function rate_mission(mission bigint, rating integer) returns bigint
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare m ops_missions;
+begin
+  select * into m from ops_missions where id = rate_mission.mission;
+  if not found then
+    perform refuse('OC011', format('there is no mission m%s', rate_mission.mission), 'openclaw missions list');
+  end if;
+  return record_rating('rated:' || m.kind, rate_mission.rating, m.id, m.agent, m.trace_id, 'missions rate', 'm' || m.id);
+end $$;
+comment on function rate_mission(bigint, integer) is 'A person''s thumb for a mission, 1 or -1. Returns the outcome''s id, null where this person has said so before.';
+
+-- `message` is the row of the outbox. What its mission made is the mission's; else the answer of the agent that wrote it.
+create function rate_message(message bigint, rating integer) returns bigint
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare o outbox; m ops_missions; by_agent text;
+begin
+  select * into o from outbox where id = (select coalesce(p.edits, p.part_of, p.id) from outbox p where p.id = rate_message.message);
+  if not found then
+    perform refuse('OC011', format('there is no message %s in the outbox', rate_message.message), 'a thumb belongs to a message that was sent');
+  end if;
+  select * into m from ops_missions where trace_id = o.trace_id and created_at between o.created_at - interval '7 days' and o.created_at order by id limit 1;
+  by_agent := case when o.actor like 'agent:%' then substr(o.actor, 7) else m.agent end;
+  return record_rating(case when m.id is not null then 'rated:' || m.kind else 'rated:message' end, rate_message.rating, m.id, by_agent, o.trace_id, 'messages rate', 'message ' || o.id);
+end $$;
+comment on function rate_message(bigint, integer) is 'A person''s thumb for a message that was sent (its row of the outbox), 1 or -1: an outcome of the mission that it belongs to by its trace, else of its agent. Null where this person has said so before.';

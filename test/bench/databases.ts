@@ -29,7 +29,15 @@ export interface Sides {
 }
 
 const RAW_TABLES = ['graphile_worker._private_jobs'];
-const OUR_TABLES = [...RAW_TABLES, 'job_requests', 'job_history', 'job_cancels', 'ops_agent_events', 'workers'];
+const OUR_TABLES = [
+  ...RAW_TABLES,
+  'job_requests',
+  'job_history',
+  'job_cancels',
+  'ops_agent_events',
+  'ops_outcome_rows',
+  'workers',
+];
 
 export async function prepareSides(server: PostgresServer): Promise<Sides> {
   if (server.pid === null) throw new Error('the bench needs a Postgres whose process it can see');

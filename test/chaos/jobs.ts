@@ -78,7 +78,9 @@ const { rows } = await database.pool.query<Record<string, number>>(
           (select count(*)::integer from job_history where task <> 'mission' and state <> 'succeeded') as failed,
           (select count(*)::integer from ops_missions) as missions,
           (select count(*)::integer from ops_missions where state = 'succeeded') as succeeded,
-          (select count(*)::integer from ops_outcomes) as outcomes,
+          (select count(*)::integer from ops_outcomes where step_id is not null) as outcomes,
+          (select count(*)::integer from ops_outcomes where step_id is null) as of_jobs,
+          (select count(distinct job)::integer from ops_outcomes where step_id is null) as once,
           (select count(distinct step_id)::integer from ops_outcomes) as steps,
           (select count(*)::integer from ops_agent_events where kind = 'worker.died') as died,
           (select count(*)::integer from ops_missions where epoch > 1) as resumed`,
@@ -95,6 +97,8 @@ const sound =
   counts.ended === jobs &&
   counts.failed === 0 &&
   counts.succeeded === missions &&
+  counts.of_jobs === jobs &&
+  counts.once === jobs &&
   counts.outcomes === 3 * missions &&
   counts.steps === 3 * missions;
 say(sound ? 'none missing, none doubled' : 'NOT SOUND');

@@ -79,7 +79,7 @@ test('jobs that went well leave after 7 days, those that did not after 90', asyn
 test('events, acts and outcomes leave after 90 days', async () => {
   await query("insert into ops_agent_events (kind) values ('user.x'), ('user.y')");
   await query("select record_act('x', 'y', null, null)");
-  await query("insert into ops_outcomes (task, success, state) values ('noop', true, 'succeeded')");
+  await query("insert into ops_outcome_rows (task, success, state) values ('noop', true, 'succeeded')");
   await clock(89);
   assert.equal(await retain(), NOTHING);
   await clock(91);

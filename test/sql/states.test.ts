@@ -130,7 +130,14 @@ test('a state that is none, and an end without its time, are refused', async () 
   assert.is((await refusal(query(proposal, ['rejected']))).code, '23514', 'rejected without its time');
 });
 
-const APPEND_ONLY = ['job_requests', 'job_history', 'ops_policy', 'ops_agent_events', 'ops_outcomes', 'agent_events'];
+const APPEND_ONLY = [
+  'job_requests',
+  'job_history',
+  'ops_policy',
+  'ops_agent_events',
+  'ops_outcome_rows',
+  'agent_events',
+];
 
 test('append-only tables refuse UPDATE, DELETE and TRUNCATE with OC010', async () => {
   await query("select add_job('noop')");

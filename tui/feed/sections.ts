@@ -68,7 +68,7 @@ export const DAY: Section = {
              from (select state from job_history where finished_at > now() - interval '24 hours' limit 100000) h),
     'missions', (select json_build_object('succeeded', count(*) filter (where state = 'succeeded'), 'failed', count(*) filter (where state = 'failed'), 'cancelled', count(*) filter (where state = 'cancelled'))
              from (select state, finished_at from ops_missions where created_at > now() - interval '48 hours' limit 100000) m where finished_at > now() - interval '24 hours'),
-    'cost_usd', (select coalesce(sum(cost_usd), 0) from (select cost_usd from ops_outcomes where created_at >= date_trunc('day', now() at time zone 'utc') at time zone 'utc' limit 100000) o))`,
+    'cost_usd', (select coalesce(sum(cost_usd), 0) from (select cost_usd from ops_outcome_rows where cost_usd > 0 and created_at >= date_trunc('day', now() at time zone 'utc') at time zone 'utc' limit 100000) o))`,
 };
 
 /** Jobs that ended in each of the last seconds, without the one that still runs. */

@@ -28,7 +28,7 @@ export const AGENTS = {
   needs: ['agent_status'],
   sql: listOf(`select s.number, s.id, s.name, s.role, s.domains, s.status, s.doing, s.via, s.host, s.pid, s.current_job, round(s.rss_bytes / 10485760.0) * 10485760 as rss_bytes, s.waiting, s.identity_fault,
       case when s.status in ('alive', 'degraded') then date_trunc('minute', s.received_at) else s.received_at end as beat,
-      (select coalesce(sum(o.cost_usd), 0) from ops_outcomes o where o.agent = s.id and o.created_at >= date_trunc('day', now() at time zone 'utc') at time zone 'utc') as cost_usd
+      (select coalesce(sum(o.cost_usd), 0) from ops_outcome_rows o where o.agent = s.id and o.created_at >= date_trunc('day', now() at time zone 'utc') at time zone 'utc') as cost_usd
     from agent_status s order by s.number limit 50`),
 };
 

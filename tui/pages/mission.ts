@@ -62,7 +62,7 @@ const DETAIL: Section = {
       m.epoch, left(m.input::text, 2000) as input, left(m.output::text, 4000) as output, m.untrusted, m.created_at, m.started_at, m.finished_at,
       ${listOf(`select s.id, s.name, s.task, s.state, s.attempt, s.max_attempts, s.needs, s.effect, left(s.error, 2000) as error, s.error_class, left(s.payload::text, 2000) as payload,
           left(s.output::text, 4000) as output, s.wake_at, s.started_at, s.finished_at, o.cost_usd, o.model
-        from (select * from ops_mission_steps where mission_id = m.id order by position limit 200) s left join ops_outcomes o on o.step_id = s.id order by s.position`)} as steps,
+        from (select * from ops_mission_steps where mission_id = m.id order by position limit 200) s left join ops_outcome_rows o on o.step_id = s.id order by s.position`)} as steps,
       ${listOf('select id, kind, severity, left(payload::text, 300) as payload, created_at from ops_agent_events where mission_id = m.id order by id desc limit 30')} as events
     from ops_missions m where m.id = any ($1)`),
 };

@@ -38,7 +38,7 @@ taken as (
   from saved join r on r.mission_id = saved.mission_id and r.name = saved.name
   where s.id = r.takes and s.step_id is null),
 outcomes as (
-  insert into ops_outcomes (mission_id, step_id, attempt, agent, task, success, state, duration_ms, input_bytes, error_class, error_fingerprint, trace_id)
+  insert into ops_outcome_rows (mission_id, step_id, attempt, agent, task, success, state, duration_ms, input_bytes, error_class, error_fingerprint, trace_id)
   select saved.mission_id, saved.id, saved.attempt, r.agent, case saved.kind when 'invoke' then saved.task else saved.task || '#' || saved.name end,
          saved.state = 'succeeded', saved.state, r.duration_ms, r.input_bytes, saved.error_class,
          case when saved.error is not null then md5(saved.task || ':' || coalesce(saved.error_class, '') || ':' || regexp_replace(saved.error, '[0-9]+', '#', 'g')) end, r.trace_id

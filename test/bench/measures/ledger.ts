@@ -91,10 +91,11 @@ async function checkHistory(side: Side, jobs: number): Promise<void> {
   const { rows } = await side.pool.query(
     `select count(*)::integer as rows, count(*) filter (where state = 'succeeded')::integer as succeeded,
             count(*) filter (where result ->> 'ok' = 'true' and result ->> 'n' = payload ->> 'n')::integer as results,
-            count(*) filter (where started_at between created_at and finished_at)::integer as timed
+            count(*) filter (where started_at between created_at and finished_at)::integer as timed,
+            (select count(distinct job)::integer from ops_outcomes where success and duration_ms >= 0) as outcomes
      from job_history`,
   );
-  const expected = { rows: jobs, succeeded: jobs, results: jobs, timed: jobs };
+  const expected = { rows: jobs, succeeded: jobs, results: jobs, timed: jobs, outcomes: jobs };
   if (JSON.stringify(rows[0]) !== JSON.stringify(expected)) {
     throw new Error(`history is ${JSON.stringify(rows[0])}, expected ${JSON.stringify(expected)}`);
   }

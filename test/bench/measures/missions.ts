@@ -101,7 +101,7 @@ async function drainOnce(
   const ours = side.name === 'ours';
   await side.reset(
     ours
-      ? ['ops_missions', 'ops_mission_steps', 'ops_mission_proposals', 'ops_outcomes', 'ops_approvals']
+      ? ['ops_missions', 'ops_mission_steps', 'ops_mission_proposals', 'ops_outcome_rows', 'ops_approvals']
       : ['peer_missions', 'peer_steps', 'peer_outcomes', 'peer_events'],
   );
   await side.pool.query(SUBMIT[side.name], [count]);
@@ -139,7 +139,7 @@ async function drainOnce(
 async function checkFacts(side: Side, count: number): Promise<void> {
   const [missionsTable, steps, outcomes, events] =
     side.name === 'ours'
-      ? ['ops_missions', 'ops_mission_steps', 'ops_outcomes', 'ops_agent_events']
+      ? ['ops_missions', 'ops_mission_steps', 'ops_outcome_rows', 'ops_agent_events']
       : ['peer_missions', 'peer_steps', 'peer_outcomes', 'peer_events'];
   const { rows } = await side.pool.query(
     `select (select count(*)::integer from ${missionsTable} where state = 'succeeded') as missions,

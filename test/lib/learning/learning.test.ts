@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import { type Arm, learnedOrder, order } from '../../../lib/learning/choice.ts';
 import { freshDatabase, type TestDatabase } from '../../harness/database.ts';
+import { refusal } from '../../harness/refusal.ts';
 import { seeded } from '../../harness/seeded.ts';
 import { suite } from '../../harness/suite.ts';
 
@@ -29,7 +30,7 @@ const insert = (
   client: { query: (text: string, values: unknown[]) => Promise<unknown> } = database.pool,
 ) =>
   client.query(
-    `insert into ops_outcomes (task, provider, success, state, attempt, duration_ms, error_class)
+    `insert into ops_outcome_rows (task, provider, success, state, attempt, duration_ms, error_class)
      select o.task, o.provider, o.success, case when o.success then 'succeeded' else 'failed' end, o.attempt, o.ms, case when not o.success then o.error end
      from json_to_recordset($1) o(task text, provider text, success boolean, attempt integer, ms float8, error text)`,
     [
@@ -58,7 +59,7 @@ test('learner looks back one hour only: it follows every outcome, those that com
 
 test('rates have their interval, percentiles are right within a tenth, skipped steps count nothing', async () => {
   await insert(Array.from({ length: 200 }, (_, n) => ({ task: 'timed', ms: 10 * (n + 1), success: n % 10 !== 0 })));
-  await query("insert into ops_outcomes (task, success, state) values ('timed', false, 'skipped')");
+  await query("insert into ops_outcome_rows (task, success, state) values ('timed', false, 'skipped')");
   await learn();
   const [row] = await query<Record<string, string>>("select * from ops_task_stats where task = 'timed'");
   assert.is(Number(row!.outcomes), 200);
@@ -95,6 +96,75 @@ test('a provider that goes bad is noticed within 30 outcomes at the median, a st
   assert.is(steady!.drifts, 0);
 });
 
+test('each plain job that ends is one outcome, whoever ends it, and the learner comes to it after six hours as well', async () => {
+  const ended = (state: string, error: string | null, attempts: number) =>
+    query(
+      `insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, created_at, started_at, finished_at, error_class, last_error)
+       values (nextval(pg_get_serial_sequence('graphile_worker._private_jobs', 'id')), 'plain', '{}', $1, 0, now(), $3, 4, now() - interval '6 hours 1 s', now() - interval '6 hours 1 s', now() - interval '6 hours', case when $2::text is not null then 'error' end, $2)`,
+      [state, error, attempts],
+    );
+  await ended('succeeded', null, 1);
+  await ended('failed', 'port 1 is closed', 4);
+  await ended('failed', 'port 22 is closed', 4);
+  await ended('cancelled', null, 0);
+  const job = (await query<{ id: string }>("select add_job('echo', '{}') as id"))[0]!.id;
+  await query('select cancel_job($1)', [job]);
+  const rows = await query(
+    "select state, attempt, success, duration_ms, error_class, job = -id as own from ops_outcomes where task = 'plain' order by job",
+  );
+  assert.equal(rows, [
+    { state: 'succeeded', attempt: 1, success: true, duration_ms: 1000, error_class: null, own: true },
+    { state: 'failed', attempt: 4, success: false, duration_ms: 1000, error_class: 'error', own: true },
+    { state: 'failed', attempt: 4, success: false, duration_ms: 1000, error_class: 'error', own: true },
+    { state: 'cancelled', attempt: 1, success: false, duration_ms: 1000, error_class: null, own: true },
+  ]);
+  const [cancelled] = await query<{ state: string; traced: boolean }>(
+    'select state, trace_id is not null as traced from ops_outcomes where job = $1',
+    [job],
+  );
+  assert.equal(cancelled, { state: 'cancelled', traced: true });
+  assert.ok((await learn()) >= 5);
+  const [day] = await query(
+    "select sum(outcomes)::int as outcomes, sum(successes)::int as ok from ops_outcome_days where task = 'plain'",
+  );
+  assert.equal(day, { outcomes: 3, ok: 1 }, 'what was cancelled says nothing');
+  const errors = await query("select outcomes from ops_outcome_errors where task = 'plain'");
+  assert.equal(errors, [{ outcomes: 2 }], 'numbers aside it is one error');
+});
+
+test('a thumb is an outcome: of the mission, of the message that it sent; the same thumb twice is one', async () => {
+  const [mission] = await query<{ id: string; trace_id: string }>(
+    `insert into ops_missions (kind, title, plan, source, actor, agent) values ('digest', 'x', '{}', 'cli', 'cli:me', 'scout') returning id, trace_id`,
+  );
+  const rate = async (call: string, values: unknown[]) =>
+    (await query<{ id: string | null }>(`select ${call} as id`, values))[0]!.id;
+  assert.ok(await rate('rate_mission($1, 1)', [mission!.id]));
+  assert.is(await rate('rate_mission($1, 1)', [mission!.id]), null);
+  assert.ok(await rate('rate_mission($1, -1)', [mission!.id]), 'whoever thinks again is heard');
+  const [message] = await query<{ id: string }>(
+    `insert into outbox (recipient, text, actor, trace_id) values ('owner', 'done', 'agent:milkbot', $1) returning id`,
+    [mission!.trace_id],
+  );
+  const [other] = await query<{ id: string }>(
+    `insert into outbox (recipient, text, actor) values ('owner', 'hello', 'agent:milkbot') returning id`,
+  );
+  assert.ok(await rate('rate_message($1, -1)', [message!.id]));
+  assert.ok(await rate('rate_message($1, 1)', [other!.id]));
+  assert.equal(
+    await query(
+      "select task, success, rating, agent, mission_id is not null as mission from ops_outcomes where state = 'rated' order by id",
+    ),
+    [
+      { task: 'rated:digest', success: true, rating: 1, agent: 'scout', mission: true },
+      { task: 'rated:digest', success: false, rating: -1, agent: 'scout', mission: true },
+      { task: 'rated:digest', success: false, rating: -1, agent: 'milkbot', mission: true },
+      { task: 'rated:message', success: true, rating: 1, agent: 'milkbot', mission: false },
+    ],
+  );
+  assert.is((await refusal(query('select rate_message(0, 1)'))).code, 'OC011');
+  assert.is((await refusal(query('select rate_mission($1, 5)', [mission!.id]))).code, 'OC009');
+});
+
 const proposals = () =>
   query<{
     id: string;
@@ -126,6 +196,7 @@ test('a change is proposed with its evidence, asked once, applied by a person, a
     (await query<{ value: Record<string, number> }>("select sound_policy('task.timeouts') as value"))[0]!.value;
   assert.equal(await inForce(), { echo: 600_000 });
   await insert(Array.from({ length: 40 }, (_, n) => ({ task: 'echo', success: n % 4 === 0 })));
+  await learn();
   await query('select watch_changes()');
   assert.is((await proposals()).find((one) => one.kind === 'timeout')!.state, 'undone');
   assert.equal(await inForce(), {});
