@@ -1,5 +1,10 @@
 import { z } from 'zod';
+import type { Config } from '../lib/config/index.ts';
+import { decideTogether } from '../lib/reactions/together.ts';
 import { defineTask } from '../lib/tasks/index.ts';
+
+/** One for each start of workers in this process; they have their configuration in common. */
+const deciders = new WeakMap<Config, ReturnType<typeof decideTogether>>();
 
 export default defineTask(
   {
@@ -11,10 +16,12 @@ export default defineTask(
     timeout: '2 m',
   },
   // Deciding twice decides once (one row a pair of event and rule), so a killed attempt is simply run again.
-  async ({ events }, { query }) => {
-    const { rows } = await query<{ decided: Record<string, number> }>('select react($1::bigint[]) as decided', [
-      events,
-    ]);
-    return rows[0]!.decided;
+  async ({ events }, { query, config }) => {
+    let decide = deciders.get(config);
+    if (!decide) {
+      decide = decideTogether(query);
+      deciders.set(config, decide);
+    }
+    return decide(events);
   },
 );

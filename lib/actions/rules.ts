@@ -67,7 +67,7 @@ export const ruleActions: readonly Action[] = [
     danger: 'none',
     run: async ({ db }, { args }) => {
       const { rows } = await db.query<{ rule: Record<string, unknown>; decisions: Record<string, unknown>[] }>(
-        `select to_jsonb(r) - 'kind_like' as rule,
+        `select to_jsonb(r) - 'kind_like' - 'kind_start' as rule,
                 coalesce((select jsonb_agg(to_jsonb(d) order by d.id desc) from (select * from ops_reactions where rule_id = r.id order by id desc limit 10) d), '[]') as decisions
          from ops_reaction_rules r where r.name = $1`,
         [args[0]],

@@ -46,7 +46,8 @@ const UNKNOWN_AFTER_MS = 11_000;
 /** Longer than any sound path takes on outputs of at most a megabyte each. */
 const PATH_LIMIT_MS = 2000;
 
-const DEFAULT_CONCURRENCY: Record<PoolName, number> = { missions: 8, reactions: 4, learning: 1, upkeep: 4 };
+/** Jobs `react` that are in hand at once are decided by one statement (lib/reactions/together.ts), so many cost little more than one. */
+const DEFAULT_CONCURRENCY: Record<PoolName, number> = { missions: 8, reactions: 16, learning: 1, upkeep: 4 };
 
 /** Settings of the checkpoint writer's own connection: prepared once, by index, never by the luck of the statistics. Elsewhere they would ruin graphile-worker's fetch. */
 const WRITER_SETTINGS = {

@@ -41,6 +41,7 @@ create table ops_reaction_rules (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   kind_like text not null generated always as (replace(replace(kind_glob, '_', '\_'), '*', '%')) stored,
+  kind_start text not null generated always as (split_part(kind_glob, '*', 1)) stored,
   check ((agent is not null) <> (plan is not null)),
   check ((over is not null) = (at_least is not null or absent)),
   check (at_least is null or not absent)
@@ -56,7 +57,13 @@ comment on column ops_reaction_rules.dedupe_template is 'The mission''s dedupe k
 comment on column ops_reaction_rules.over is 'Of a rule on time: the length of the window that is looked at once a minute.';
 comment on column ops_reaction_rules.at_least is 'Of a rule on time: fires when the window has this many matching events (of one cooldown_key).';
 comment on column ops_reaction_rules.absent is 'Of a rule on time: fires when the window has none. Kind agent.heartbeat looks at each agent''s last beat.';
-create index ops_reaction_rules_enabled on ops_reaction_rules (id) where enabled;
+comment on column ops_reaction_rules.kind_start is 'What stands before the first *: the rules that may want a kind are those that start like it, found by index, so that a thousand others cost nothing.';
+create index ops_reaction_rules_start on ops_reaction_rules (kind_start) where enabled and over is null;
+
+-- Every beginning of a kind, itself and '' among them.
+create function kind_starts(kind text) returns text[]
+language sql immutable
+as $$ select array(select left(kind, n) from generate_series(0, length(kind)) n) $$;
 
 create table ops_reactions (
   id bigint generated always as identity primary key,
@@ -187,7 +194,7 @@ begin
     end if;
   end if;
   -- A generated column is not there yet in a BEFORE trigger.
-  if tg_op = 'UPDATE' and to_jsonb(new) - array['enabled', 'version', 'updated_at', 'actor', 'kind_like'] <> to_jsonb(old) - array['enabled', 'version', 'updated_at', 'actor', 'kind_like'] then
+  if tg_op = 'UPDATE' and to_jsonb(new) - array['enabled', 'version', 'updated_at', 'actor', 'kind_like', 'kind_start'] <> to_jsonb(old) - array['enabled', 'version', 'updated_at', 'actor', 'kind_like', 'kind_start'] then
     new.version := old.version + 1;
   end if;
   new.updated_at := clock_now();
@@ -200,17 +207,17 @@ create function queue_reactions() returns trigger
 language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
-declare chunk record; new_id bigint; queued integer := 0;
+declare chunk record; new_id bigint; queued integer := 0; wanted text[];
 begin
-  if not exists (select from ops_reaction_rules r where r.enabled and r.over is null and exists (select from inserted e where e.kind like r.kind_like)) then
+  select array_agg(k.kind) into wanted from (select distinct kind from inserted) k
+    where exists (select from ops_reaction_rules r where r.enabled and r.over is null and r.kind_start = any (kind_starts(k.kind)) and k.kind like r.kind_like);
+  if wanted is null then
     return null;
   end if;
   for chunk in
     select array_agg(w.id order by w.id) as ids, min(w.trace_id::text)::uuid as trace_id
     from (select e.id, e.trace_id, (row_number() over (order by e.id) - 1) / 500 as part
-          from inserted e
-          where e.kind in (select k.kind from (select distinct kind from inserted) k
-                           where exists (select from ops_reaction_rules r where r.enabled and r.over is null and k.kind like r.kind_like))) w
+          from inserted e where e.kind = any (wanted)) w
     group by w.part
   loop
     perform set_config('openclaw.enqueued', 'on', true);
@@ -255,10 +262,11 @@ begin
       select p.*, case when p.rule_id = any (p.above) then 'cycle' when p.depth >= 5 then 'depth' when p.roll >= (p.r).probability then 'probability' end as first_verdict
       from paired p),
     ranked as (
-      -- Of one key with a cooldown the first event of the batch wins; one that rests already needs no look at its row.
-      select j.*, case when j.first_verdict is not null or j.rest = '0' then null
-                       when row_number() over (partition by j.rule_id, j.key, j.first_verdict is null order by j.event_id) > 1 then 'cooldown'
-                       when exists (select from ops_reaction_rests t where t.rule_id = j.rule_id and t.key = j.key and t.fired_at > clock_now() - j.rest) then 'cooldown' end as second_verdict
+      -- Of one key with a cooldown the first event of the batch is tried; a key that rests, or a rule that is at its cap, already needs no try.
+      select j.*, case when j.first_verdict is not null then null
+                       when j.rest > '0' and row_number() over (partition by j.rule_id, j.key, j.first_verdict is null order by j.event_id) > 1 then 'cooldown'
+                       when j.rest > '0' and exists (select from ops_reaction_rests t where t.rule_id = j.rule_id and t.key = j.key and t.fired_at > clock_now() - j.rest) then 'cooldown'
+                       when (j.r).daily_cap <= (select t.fired from ops_reaction_days t where t.rule_id = j.rule_id and t.day = today) then 'cap' end as second_verdict
       from judged j),
     settled as (
       insert into ops_reactions (event_id, rule_id, rule_version, state, reason, roll, depth)
@@ -267,7 +275,8 @@ begin
                when 'cycle' then format('the rule is among its own causes: %s', path)
                when 'depth' then format('%s reactions lie above it: %s', depth, path)
                when 'probability' then format('rolled %s of %s', round(roll::numeric, 4), (r).probability)
-               when 'cooldown' then format('it rests for %s after it fired', rest) end, roll, depth
+               when 'cap' then format('it fired %s times today (UTC), its cap', (r).daily_cap)
+               when 'cooldown' then format('it rests for %s after the first event of this key', rest) end, roll, depth
       from ranked where coalesce(first_verdict, second_verdict) is not null
       on conflict (event_id, rule_id) do nothing
       returning event_id, rule_id, state, reason),
@@ -362,7 +371,7 @@ begin
   from ops_agent_events e
   join (select k.kind, r.id as rule_id, r as rule
         from (select distinct kind from ops_agent_events where id = any (event_ids)) k
-        join ops_reaction_rules r on r.enabled and r.over is null and k.kind like r.kind_like) w on w.kind = e.kind
+        join ops_reaction_rules r on r.enabled and r.over is null and r.kind_start = any (kind_starts(k.kind)) and k.kind like r.kind_like) w on w.kind = e.kind
   left join ops_missions m on m.id = e.mission_id
   where e.id = any (event_ids)
     and rule_mismatch(w.rule, e.kind, e.source, e.tags, e.untrusted, e.cause_event_id is not null or m.cause_event_id is not null, event_document(e)) is null;

@@ -9,6 +9,11 @@ export interface BenchOptions {
   missions: number;
   /** Jobs that wait while the backlog is looked at. */
   backlog: number;
+  /** Events that are decided against 200 rules, and outcomes that the learner catches up with. */
+  events: number;
+  outcomes: number;
+  /** Rows that are searched. */
+  memories: number;
   /** Rows of the database that is backed up. */
   backupRows: number;
   /** ms that a side of `single` calls, and of `latency` queues. */
@@ -29,11 +34,25 @@ const FULL = {
   jobs: 20_000,
   missions: 600,
   backlog: 100_000,
+  events: 10_000,
+  outcomes: 1_000_000,
+  memories: 100_000,
   backupRows: 200_000,
   singleMs: 1500,
   latencyMs: 4000,
 };
-const SMALL = { rounds: 1, jobs: 500, missions: 30, backlog: 2000, backupRows: 500, singleMs: 120, latencyMs: 400 };
+const SMALL = {
+  rounds: 1,
+  jobs: 500,
+  missions: 30,
+  backlog: 2000,
+  events: 400,
+  outcomes: 2000,
+  memories: 500,
+  backupRows: 500,
+  singleMs: 120,
+  latencyMs: 400,
+};
 
 /** @throws an Error that names the faulty option. */
 export function readOptions(args: string[], measures: readonly string[]): BenchOptions {

@@ -10,6 +10,7 @@ import { bulk } from './measures/bulk.ts';
 import { latency } from './measures/latency.ts';
 import { ledger } from './measures/ledger.ts';
 import { missions } from './measures/missions.ts';
+import { reactions } from './measures/reactions.ts';
 import { single } from './measures/single.ts';
 import type { Measure } from './measures/types.ts';
 import { type BenchOptions, readOptions, USAGE } from './options.ts';
@@ -23,7 +24,7 @@ import { printResult, printTable, type Result } from './report.ts';
 const OTHERS = 'taken by other processes, % of CPU';
 const QUIET = 15;
 
-const MEASURES: Record<string, Measure> = { ledger, bulk, single, latency, backlog, missions, backup };
+const MEASURES: Record<string, Measure> = { ledger, bulk, single, latency, backlog, missions, backup, reactions };
 
 async function main(options: BenchOptions): Promise<number> {
   const { home, layout, remove } = temporaryHome();
