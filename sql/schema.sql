@@ -585,7 +585,7 @@ begin
   delete from agent_events where id in (select id from agent_events where created_at < retention_limit('retention.events') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('acts', deleted);
-  delete from ops_outcomes where id in (select id from ops_outcomes where created_at < retention_limit('retention.events') order by created_at limit at_most);
+  delete from ops_outcome_rows where id in (select id from ops_outcome_rows where created_at < retention_limit('retention.events') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('outcomes', deleted);
   delete from ops_health_runs where id in (select id from ops_health_runs where finished_at < retention_limit('retention.events') order by finished_at limit at_most);
@@ -1067,7 +1067,7 @@ begin
   with ended as (
     update ops_mission_steps set state = 'cancelled', finished_at = clock_now(), error_class = 'cancelled', error = 'the mission was cancelled'
       where mission_id = mission and state in ('queued', 'waiting') returning id, task, attempt)
-  insert into ops_outcomes (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
+  insert into ops_outcome_rows (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
     select mission, id, task, attempt, false, 'cancelled', 'cancelled', m.trace_id from ended
     on conflict (step_id, attempt) where step_id is not null do nothing;
   update ops_missions set state = 'cancelled', finished_at = clock_now(), job_id = null, wake_at = null, wait_reason = null,
@@ -1244,7 +1244,7 @@ begin
     end if;
   end if;
   -- A generated column is not there yet in a BEFORE trigger.
-  if tg_op = 'UPDATE' and to_jsonb(new) - array['enabled', 'version', 'updated_at', 'actor', 'kind_like'] <> to_jsonb(old) - array['enabled', 'version', 'updated_at', 'actor', 'kind_like'] then
+  if tg_op = 'UPDATE' and to_jsonb(new) - array['enabled', 'version', 'updated_at', 'actor', 'kind_like', 'kind_start'] <> to_jsonb(old) - array['enabled', 'version', 'updated_at', 'actor', 'kind_like', 'kind_start'] then
     new.version := old.version + 1;
   end if;
   new.updated_at := clock_now();
@@ -1456,7 +1456,7 @@ begin
   with ended as (
     update ops_mission_steps set state = 'cancelled', finished_at = clock_now(), error_class = coalesce(error_class, 'cancelled'), error = coalesce(error, 'the function ended without it')
       where parent_step_id = any (parents) and state in ('queued', 'running', 'waiting') returning id, task, name, kind, attempt)
-  insert into ops_outcomes (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
+  insert into ops_outcome_rows (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
     select mission, id, case kind when 'invoke' then task else task || '#' || name end, attempt, false, 'cancelled', 'cancelled', m.trace_id from ended
     on conflict (step_id, attempt) where step_id is not null do nothing;
   get diagnostics closed = row_count;
@@ -1589,10 +1589,11 @@ begin
       select p.*, case when p.rule_id = any (p.above) then 'cycle' when p.depth >= 5 then 'depth' when p.roll >= (p.r).probability then 'probability' end as first_verdict
       from paired p),
     ranked as (
-      -- Of one key with a cooldown the first event of the batch wins; one that rests already needs no look at its row.
-      select j.*, case when j.first_verdict is not null or j.rest = '0' then null
-                       when row_number() over (partition by j.rule_id, j.key, j.first_verdict is null order by j.event_id) > 1 then 'cooldown'
-                       when exists (select from ops_reaction_rests t where t.rule_id = j.rule_id and t.key = j.key and t.fired_at > clock_now() - j.rest) then 'cooldown' end as second_verdict
+      -- Of one key with a cooldown the first event of the batch is tried; a key that rests, or a rule that is at its cap, already needs no try.
+      select j.*, case when j.first_verdict is not null then null
+                       when j.rest > '0' and row_number() over (partition by j.rule_id, j.key, j.first_verdict is null order by j.event_id) > 1 then 'cooldown'
+                       when j.rest > '0' and exists (select from ops_reaction_rests t where t.rule_id = j.rule_id and t.key = j.key and t.fired_at > clock_now() - j.rest) then 'cooldown'
+                       when (j.r).daily_cap <= (select t.fired from ops_reaction_days t where t.rule_id = j.rule_id and t.day = today) then 'cap' end as second_verdict
       from judged j),
     settled as (
       insert into ops_reactions (event_id, rule_id, rule_version, state, reason, roll, depth)
@@ -1601,7 +1602,8 @@ begin
                when 'cycle' then format('the rule is among its own causes: %s', path)
                when 'depth' then format('%s reactions lie above it: %s', depth, path)
                when 'probability' then format('rolled %s of %s', round(roll::numeric, 4), (r).probability)
-               when 'cooldown' then format('it rests for %s after it fired', rest) end, roll, depth
+               when 'cap' then format('it fired %s times today (UTC), its cap', (r).daily_cap)
+               when 'cooldown' then format('it rests for %s after the first event of this key', rest) end, roll, depth
       from ranked where coalesce(first_verdict, second_verdict) is not null
       on conflict (event_id, rule_id) do nothing
       returning event_id, rule_id, state, reason),
@@ -2070,7 +2072,7 @@ begin
   insert into ops_agent_events (kind, agent, severity, tags, payload, trace_id)
     values (case $2 when 'handled' then 'agent.message_handled' else 'agent.message_failed' end, m.recipient, case $2 when 'handled' then 'info' else 'error' end, array[m.kind],
             jsonb_strip_nulls(jsonb_build_object('message', m.id, 'kind', m.kind, 'sender', m.sender, 'attempts', m.attempts, 'error_class', $4, 'error', $5)), m.trace_id);
-  insert into ops_outcomes (agent, task, attempt, success, state, duration_ms, input_bytes, error_class, trace_id)
+  insert into ops_outcome_rows (agent, task, attempt, success, state, duration_ms, input_bytes, error_class, trace_id)
     values (m.recipient, 'agent:' || m.kind, m.attempts, $2 = 'handled', case $2 when 'handled' then 'succeeded' else 'failed' end, greatest(took, 0), octet_length(m.payload::text), $4, m.trace_id);
   return true;
 end $_$;
@@ -2386,6 +2388,41 @@ CREATE FUNCTION public.is_paused(task text DEFAULT NULL::text, agent text DEFAUL
 
 COMMENT ON FUNCTION public.is_paused(task text, agent text, mission bigint) IS 'Whether everything, this task, this agent or this mission is paused. Without arguments: whether everything is.';
 
+CREATE TABLE public.job_history (
+    job_id bigint NOT NULL,
+    task text NOT NULL,
+    payload json NOT NULL,
+    state text NOT NULL,
+    priority smallint NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    attempts smallint NOT NULL,
+    max_attempts smallint NOT NULL,
+    job_key text,
+    created_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone DEFAULT now() NOT NULL,
+    worker text,
+    result json,
+    error_class text,
+    last_error text,
+    tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT job_history_state_check CHECK ((state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+COMMENT ON TABLE public.job_history IS 'One row for each job that ended, written in the statement that removes the job. payload and result are json, never cast here: one odd payload must not stop a worker.';
+
+COMMENT ON COLUMN public.job_history.error_class IS 'Why it ended so: timeout, bad_payload, permanent, exhausted, poison, lost, cancelled, removed, or the error''s own code.';
+
+COMMENT ON COLUMN public.job_history.tx IS 'The transaction that ended it: the learner, which follows, stays below the oldest running one.';
+
+CREATE FUNCTION public.job_duration(h public.job_history) RETURNS double precision
+    LANGUAGE sql IMMUTABLE
+    RETURN ((EXTRACT(epoch FROM ((h).finished_at - (h).started_at)))::double precision * (1000)::double precision);
+
+CREATE FUNCTION public.job_fingerprint(h public.job_history) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN (((h).state = 'failed'::text) AND ((h).last_error IS NOT NULL)) THEN md5((((((h).task || ':'::text) || COALESCE((h).error_class, ''::text)) || ':'::text) || regexp_replace((h).last_error, '[0-9]+'::text, '#'::text, 'g'::text))) ELSE NULL::text END;
+
 CREATE FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text DEFAULT 'value'::text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2488,6 +2525,10 @@ begin
   return not exists (select from ops_breakers b where b.name = 'kind:' || kind and b.state <> 'closed') or (breaker_admit('kind:' || kind, 'm' || mission)).admitted;
 end $$;
 
+CREATE FUNCTION public.kind_starts(kind text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    AS $$ select array(select left(kind, n) from generate_series(0, length(kind)) n) $$;
+
 CREATE FUNCTION public.last_verified_backup() RETURNS TABLE(id bigint, name text, offsite text, finished_at timestamp with time zone, age_seconds double precision)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -2503,23 +2544,31 @@ CREATE FUNCTION public.learn(at_most integer DEFAULT 20000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-declare c ops_cursors; last_tx xid8; last_id bigint; learned integer;
+declare c ops_cursors; j ops_cursors; last_tx xid8; last_id bigint; last_job_tx xid8; last_job bigint; rows_found integer; jobs_found integer; horizon xid8 := pg_snapshot_xmin(pg_current_snapshot());
 begin
-  insert into ops_cursors (name) values ('learn') on conflict do nothing;
+  insert into ops_cursors (name) values ('learn'), ('learn_jobs') on conflict do nothing;
   -- One learner at a time; another waits here and then finds the cursor moved.
   select * into c from ops_cursors where name = 'learn' for update;
-  select count(*)::integer, (array_agg(b.tx order by b.tx desc, b.id desc))[1], (array_agg(b.id order by b.tx desc, b.id desc))[1] into learned, last_tx, last_id
-  from (select o.tx, o.id from ops_outcomes o where (o.tx, o.id) > (c.tx, c.id) and o.tx < pg_snapshot_xmin(pg_current_snapshot()) order by o.tx, o.id limit at_most) b;
-  if learned = 0 then
+  select * into j from ops_cursors where name = 'learn_jobs' for update;
+  select count(*)::integer, (array_agg(b.tx order by b.tx desc, b.id desc))[1], (array_agg(b.id order by b.tx desc, b.id desc))[1] into rows_found, last_tx, last_id
+  from (select o.tx, o.id from ops_outcome_rows o where (o.tx, o.id) > (c.tx, c.id) and o.tx < horizon order by o.tx, o.id limit at_most) b;
+  select count(*)::integer, (array_agg(b.tx order by b.tx desc, b.job_id desc))[1], (array_agg(b.job_id order by b.tx desc, b.job_id desc))[1] into jobs_found, last_job_tx, last_job
+  from (select h.tx, h.job_id from job_history h where (h.tx, h.job_id) > (j.tx, j.id) and h.tx < horizon order by h.tx, h.job_id limit at_most) b;
+  if rows_found + jobs_found = 0 then
     return 0;
   end if;
-  with batch as materialized (
-    select o.task, coalesce(o.provider, '') as provider, coalesce(o.model, '') as model, (o.created_at at time zone 'utc')::date as day, o.success, o.attempt,
-           coalesce(o.duration_ms, 0) as duration_ms, o.cost_usd, coalesce(o.prompt_tokens, 0) + coalesce(o.completion_tokens, 0) as tokens, o.error_class, o.error_fingerprint, o.created_at,
-           row_number() over (partition by o.task, coalesce(o.provider, ''), coalesce(o.model, '') order by o.tx, o.id) as n,
-           power(0.97, least(row_number() over (partition by o.task, coalesce(o.provider, ''), coalesce(o.model, '') order by o.tx desc, o.id desc) - 1, 1000)) as weight
+  with ended as (
+    select o.tx, o.id, o.task, coalesce(o.provider, '') as provider, coalesce(o.model, '') as model, o.success, o.attempt, coalesce(o.duration_ms, 0) as duration_ms, o.cost_usd,
+           coalesce(o.prompt_tokens, 0) + coalesce(o.completion_tokens, 0) as tokens, o.error_class, o.error_fingerprint, o.created_at
     -- What was skipped or cancelled says nothing about its task.
-    from ops_outcomes o where (o.tx, o.id) > (c.tx, c.id) and (o.tx, o.id) <= (last_tx, last_id) and o.state not in ('skipped', 'cancelled')),
+    from ops_outcome_rows o where (o.tx, o.id) > (c.tx, c.id) and (o.tx, o.id) <= (last_tx, last_id) and o.state not in ('skipped', 'cancelled')
+    union all
+    select h.tx, h.job_id, h.task, '', '', h.state = 'succeeded', greatest(h.attempts, 1::smallint), coalesce(job_duration(h), 0), 0, 0, h.error_class, job_fingerprint(h), h.finished_at
+    from job_history h where (h.tx, h.job_id) > (j.tx, j.id) and (h.tx, h.job_id) <= (last_job_tx, last_job) and h.state <> 'cancelled' and h.task <> 'mission'),
+  batch as materialized (
+    select o.*, (o.created_at at time zone 'utc')::date as day, row_number() over (partition by o.task, o.provider, o.model order by o.tx, o.id) as n,
+           power(0.97, least(row_number() over (partition by o.task, o.provider, o.model order by o.tx desc, o.id desc) - 1, 1000)) as weight
+    from ended o),
   days as (
     insert into ops_outcome_days as t (task, provider, model, day, outcomes, successes, duration_ms, cost_usd, tokens)
     select task, provider, model, day, count(*), count(*) filter (where success), sum(duration_ms), sum(cost_usd), sum(tokens) from batch group by 1, 2, 3, 4
@@ -2537,6 +2586,11 @@ begin
     insert into ops_outcome_errors as t (task, provider, model, error_class, fingerprint, outcomes, last_at)
     select task, provider, model, coalesce(error_class, 'error'), coalesce(error_fingerprint, ''), count(*), max(created_at) from batch where not success group by 1, 2, 3, 4, 5
     on conflict (task, provider, model, error_class, fingerprint) do update set outcomes = t.outcomes + excluded.outcomes, last_at = greatest(t.last_at, excluded.last_at)),
+  -- What was applied is watched over what comes after it.
+  watched as (
+    update ops_learned_changes l set outcomes = l.outcomes + b.n, successes = l.successes + b.ok
+    from (select a.id, count(*)::integer as n, count(*) filter (where b.success)::integer as ok from ops_learned_changes a join batch b on b.task = a.task and b.created_at > a.applied_at
+          where a.state = 'applied' group by a.id) b where l.id = b.id),
   -- S(n) = max(0, S(n-1) + x) without a loop: the running sum less its running minimum.
   weighed as (
     select b.task, b.provider, b.model, b.n, b.success, b.weight, b.duration_ms, b.cost_usd, d.evidence,
@@ -2562,8 +2616,9 @@ begin
     update ops_drifts d set expected = null, outcomes = 0, successes = 0 where d.drifted_at = clock_now() and d.expected is not null returning d.task, d.provider, d.model, d.expected, d.drifts)
   insert into ops_agent_events (kind, severity, source, actor, payload, tags)
     select 'policy.drift', 'warning', 'agent', 'system', jsonb_build_object('task', t.task, 'provider', t.provider, 'model', t.model, 'method', 'Bernoulli CUSUM, Page 1954'), array[t.task] from told t;
-  update ops_cursors set tx = last_tx, id = last_id, updated_at = clock_now() where name = 'learn';
-  return learned;
+  update ops_cursors set tx = coalesce(last_tx, tx), id = coalesce(last_id, id), updated_at = clock_now() where name = 'learn';
+  update ops_cursors set tx = coalesce(last_job_tx, tx), id = coalesce(last_job, id), updated_at = clock_now() where name = 'learn_jobs';
+  return rows_found + jobs_found;
 end $$;
 
 COMMENT ON FUNCTION public.learn(at_most integer) IS 'Takes the next outcomes into the statistics, in one transaction with the cursor; returns how many. 0: caught up.';
@@ -3585,17 +3640,17 @@ CREATE FUNCTION public.queue_reactions() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-declare chunk record; new_id bigint; queued integer := 0;
+declare chunk record; new_id bigint; queued integer := 0; wanted text[];
 begin
-  if not exists (select from ops_reaction_rules r where r.enabled and r.over is null and exists (select from inserted e where e.kind like r.kind_like)) then
+  select array_agg(k.kind) into wanted from (select distinct kind from inserted) k
+    where exists (select from ops_reaction_rules r where r.enabled and r.over is null and r.kind_start = any (kind_starts(k.kind)) and k.kind like r.kind_like);
+  if wanted is null then
     return null;
   end if;
   for chunk in
     select array_agg(w.id order by w.id) as ids, min(w.trace_id::text)::uuid as trace_id
     from (select e.id, e.trace_id, (row_number() over (order by e.id) - 1) / 500 as part
-          from inserted e
-          where e.kind in (select k.kind from (select distinct kind from inserted) k
-                           where exists (select from ops_reaction_rules r where r.enabled and r.over is null and k.kind like r.kind_like))) w
+          from inserted e where e.kind = any (wanted)) w
     group by w.part
   loop
     perform set_config('openclaw.enqueued', 'on', true);
@@ -3786,25 +3841,37 @@ begin
   end if;
 end $$;
 
+CREATE FUNCTION public.rate_message(message bigint, rating integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare o outbox; m ops_missions; by_agent text;
+begin
+  select * into o from outbox where id = (select coalesce(p.edits, p.part_of, p.id) from outbox p where p.id = rate_message.message);
+  if not found then
+    perform refuse('OC011', format('there is no message %s in the outbox', rate_message.message), 'a thumb belongs to a message that was sent');
+  end if;
+  select * into m from ops_missions where trace_id = o.trace_id and created_at between o.created_at - interval '7 days' and o.created_at order by id limit 1;
+  by_agent := case when o.actor like 'agent:%' then substr(o.actor, 7) else m.agent end;
+  return record_rating(case when m.id is not null then 'rated:' || m.kind else 'rated:message' end, rate_message.rating, m.id, by_agent, o.trace_id, 'messages rate', 'message ' || o.id);
+end $$;
+
+COMMENT ON FUNCTION public.rate_message(message bigint, rating integer) IS 'A person''s thumb for a message that was sent (its row of the outbox), 1 or -1: an outcome of the mission that it belongs to by its trace, else of its agent. Null where this person has said so before.';
+
 CREATE FUNCTION public.rate_mission(mission bigint, rating integer) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-#variable_conflict use_variable
-declare m ops_missions; new_id bigint;
+declare m ops_missions;
 begin
-  if rating is null or rating not in (-1, 1) then
-    perform refuse('OC009', format('the rating is %s', rating), '1 (good) or -1 (not)');
-  end if;
-  select * into m from ops_missions where id = mission;
+  select * into m from ops_missions where id = rate_mission.mission;
   if not found then
-    perform refuse('OC011', format('there is no mission m%s', mission), 'openclaw missions list');
+    perform refuse('OC011', format('there is no mission m%s', rate_mission.mission), 'openclaw missions list');
   end if;
-  insert into ops_outcomes (mission_id, task, success, state, rating, error_class, trace_id)
-    values (m.id, 'rated:' || m.kind, rating > 0, 'rated', rating, case when rating < 0 then 'disliked' end, m.trace_id) returning id into new_id;
-  perform record_act('missions rate', 'm' || m.id, null, jsonb_build_object('rating', rating), '{}', m.trace_id);
-  return new_id;
+  return record_rating('rated:' || m.kind, rate_mission.rating, m.id, m.agent, m.trace_id, 'missions rate', 'm' || m.id);
 end $$;
+
+COMMENT ON FUNCTION public.rate_mission(mission bigint, rating integer) IS 'A person''s thumb for a mission, 1 or -1. Returns the outcome''s id, null where this person has said so before.';
 
 CREATE FUNCTION public.react(event_ids bigint[]) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3816,7 +3883,7 @@ begin
   from ops_agent_events e
   join (select k.kind, r.id as rule_id, r as rule
         from (select distinct kind from ops_agent_events where id = any (event_ids)) k
-        join ops_reaction_rules r on r.enabled and r.over is null and k.kind like r.kind_like) w on w.kind = e.kind
+        join ops_reaction_rules r on r.enabled and r.over is null and r.kind_start = any (kind_starts(k.kind)) and k.kind like r.kind_like) w on w.kind = e.kind
   left join ops_missions m on m.id = e.mission_id
   where e.id = any (event_ids)
     and rule_mismatch(w.rule, e.kind, e.source, e.tags, e.untrusted, e.cause_event_id is not null or m.cause_event_id is not null, event_document(e)) is null;
@@ -3890,7 +3957,7 @@ CREATE FUNCTION public.record_call(call jsonb) RETURNS bigint
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-  insert into ops_outcomes (mission_id, job, agent, task, provider, model, success, state, duration_ms, input_bytes, prompt_tokens, completion_tokens, cost_usd, error_class, error_fingerprint, trace_id)
+  insert into ops_outcome_rows (mission_id, job, agent, task, provider, model, success, state, duration_ms, input_bytes, prompt_tokens, completion_tokens, cost_usd, error_class, error_fingerprint, trace_id)
     select c.mission_id, c.job, c.agent, c.task, c.provider, c.model, c.fault is null, case when c.fault is null then 'succeeded' else 'failed' end, c.duration_ms, c.input_bytes,
            c.prompt_tokens, c.completion_tokens, coalesce(c.cost_usd, 0), c.fault, case when c.fault is not null then md5(concat_ws(' ', c.provider, c.model, c.fault)) end, c.trace_id
     from jsonb_to_record(call) c(mission_id bigint, job bigint, agent text, task text, provider text, model text, fault text, duration_ms double precision, input_bytes bigint,
@@ -3918,6 +3985,27 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.record_drill(backup bigint, ok boolean, took_ms double precision, rows_restored bigint, problems text[]) IS 'Records a restore drill, with an event.';
+
+CREATE FUNCTION public.record_rating(of_task text, rating integer, mission bigint, agent text, trace_id uuid, verb text, target text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare new_id bigint; before smallint;
+begin
+  if rating is null or rating not in (-1, 1) then
+    perform refuse('OC009', format('the rating is %s', rating), '1 (good) or -1 (not)');
+  end if;
+  -- Two thumbs of one person at once take turns.
+  perform pg_advisory_xact_lock(hashtextextended('rating:' || target, 0));
+  select (e.after ->> 'rating')::smallint into before from agent_events e where e.target = record_rating.target and e.verb = record_rating.verb and e.actor = current_actor() order by e.id desc limit 1;
+  if before = rating then
+    return null;
+  end if;
+  insert into ops_outcome_rows (mission_id, agent, task, success, state, rating, error_class, trace_id)
+    values (mission, record_rating.agent, of_task, rating > 0, 'rated', rating, case when rating < 0 then 'disliked' end, record_rating.trace_id) returning id into new_id;
+  perform record_act(verb, target, case when before is not null then jsonb_build_object('rating', before) end, jsonb_build_object('rating', rating), '{}', record_rating.trace_id);
+  return new_id;
+end $$;
 
 CREATE FUNCTION public.record_removed_jobs() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4568,6 +4656,7 @@ CREATE TABLE public.ops_reaction_rules (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     kind_like text GENERATED ALWAYS AS (replace(replace(kind_glob, '_'::text, '\_'::text), '*'::text, '%'::text)) STORED NOT NULL,
+    kind_start text GENERATED ALWAYS AS (split_part(kind_glob, '*'::text, 1)) STORED NOT NULL,
     CONSTRAINT ops_reaction_rules_at_least_check CHECK ((at_least > 0)),
     CONSTRAINT ops_reaction_rules_check CHECK (((agent IS NOT NULL) <> (plan IS NOT NULL))),
     CONSTRAINT ops_reaction_rules_check1 CHECK (((over IS NOT NULL) = ((at_least IS NOT NULL) OR absent))),
@@ -4604,6 +4693,8 @@ COMMENT ON COLUMN public.ops_reaction_rules.over IS 'Of a rule on time: the leng
 COMMENT ON COLUMN public.ops_reaction_rules.at_least IS 'Of a rule on time: fires when the window has this many matching events (of one cooldown_key).';
 
 COMMENT ON COLUMN public.ops_reaction_rules.absent IS 'Of a rule on time: fires when the window has none. Kind agent.heartbeat looks at each agent''s last beat.';
+
+COMMENT ON COLUMN public.ops_reaction_rules.kind_start IS 'What stands before the first *: the rules that may want a kind are those that start like it, found by index, so that a thousand others cost nothing.';
 
 CREATE FUNCTION public.rule_mismatch(r public.ops_reaction_rules, kind text, source text, tags text[], untrusted boolean, caused boolean, document jsonb) RETURNS text
     LANGUAGE sql STABLE
@@ -5508,10 +5599,7 @@ CREATE FUNCTION public.watch_changes() RETURNS integer
 declare c record; pooled double precision; z double precision; settled integer := 0;
 begin
   for c in
-    select l.*, s.outcomes, s.successes from ops_learned_changes l
-    cross join lateral (select count(*)::integer as outcomes, count(*) filter (where o.success)::integer as successes
-                        from ops_outcomes o where o.task = l.task and o.created_at > l.applied_at and o.state not in ('skipped', 'cancelled')) s
-    where l.state = 'applied' and s.outcomes >= 30 order by l.id for update of l
+    select l.* from ops_learned_changes l where l.state = 'applied' and l.outcomes >= 30 order by l.id for update of l
   loop
     pooled := (c.base_successes + c.successes)::double precision / (c.base_outcomes + c.outcomes);
     z := case when pooled in (0, 1) then 0 else (c.successes::double precision / c.outcomes - c.base_successes::double precision / c.base_outcomes) / sqrt(pooled * (1 - pooled) * (1.0 / c.outcomes + 1.0 / c.base_outcomes)) end;
@@ -5663,7 +5751,7 @@ COMMENT ON COLUMN public.ops_agents.identity_fault IS 'Why the newest edit of th
 
 COMMENT ON COLUMN public.ops_agents.wanted IS 'stopped: the agent''s process stays, takes no message and does nothing by itself.';
 
-CREATE TABLE public.ops_outcomes (
+CREATE TABLE public.ops_outcome_rows (
     id bigint NOT NULL,
     mission_id bigint,
     step_id bigint,
@@ -5686,11 +5774,11 @@ CREATE TABLE public.ops_outcomes (
     trace_id uuid,
     tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ops_outcomes_cost_usd_check CHECK ((cost_usd >= (0)::numeric)),
-    CONSTRAINT ops_outcomes_rating_check CHECK (((rating >= '-1'::integer) AND (rating <= 1)))
+    CONSTRAINT ops_outcome_rows_cost_usd_check CHECK ((cost_usd >= (0)::numeric)),
+    CONSTRAINT ops_outcome_rows_rating_check CHECK (((rating >= '-1'::integer) AND (rating <= 1)))
 );
 
-COMMENT ON TABLE public.ops_outcomes IS 'What a step cost and how it ended: exactly one row a step, written in the transaction that ends the step. A step that a person had run again has a further row, with the later attempt.';
+COMMENT ON TABLE public.ops_outcome_rows IS 'What a step, a call or an agent''s message cost and how it ended, written in the transaction that ends it; a person''s rating is a row of state rated. Read ops_outcomes, which has plain jobs too.';
 
 CREATE VIEW public.agent_status AS
  SELECT a.number,
@@ -5721,7 +5809,7 @@ CREATE VIEW public.agent_status AS
            FROM public.agent_messages m
           WHERE ((m.recipient = a.id) AND (m.handled_at IS NULL))) AS waiting,
     ( SELECT COALESCE(sum(o.cost_usd), (0)::numeric) AS "coalesce"
-           FROM public.ops_outcomes o
+           FROM public.ops_outcome_rows o
           WHERE ((o.agent = a.id) AND (o.created_at >= (date_trunc('day'::text, (public.clock_now() AT TIME ZONE 'UTC'::text)) AT TIME ZONE 'UTC'::text)))) AS cost_today_usd
    FROM (public.ops_agents a
      LEFT JOIN LATERAL ( SELECT h.id,
@@ -5808,30 +5896,6 @@ CREATE TABLE public.job_crashes (
 COMMENT ON TABLE public.job_crashes IS 'How often a worker died while it ran a job; the third death ends the job as poison. An attempt is not spent by a death.';
 
 COMMENT ON COLUMN public.job_crashes.suspect_of IS 'The pool that runs it as its one suspect: a death of that pool is counted to this job alone.';
-
-CREATE TABLE public.job_history (
-    job_id bigint NOT NULL,
-    task text NOT NULL,
-    payload json NOT NULL,
-    state text NOT NULL,
-    priority smallint NOT NULL,
-    run_at timestamp with time zone NOT NULL,
-    attempts smallint NOT NULL,
-    max_attempts smallint NOT NULL,
-    job_key text,
-    created_at timestamp with time zone NOT NULL,
-    started_at timestamp with time zone,
-    finished_at timestamp with time zone DEFAULT now() NOT NULL,
-    worker text,
-    result json,
-    error_class text,
-    last_error text,
-    CONSTRAINT job_history_state_check CHECK ((state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])))
-);
-
-COMMENT ON TABLE public.job_history IS 'One row for each job that ended, written in the statement that removes the job. payload and result are json, never cast here: one odd payload must not stop a worker.';
-
-COMMENT ON COLUMN public.job_history.error_class IS 'Why it ended so: timeout, bad_payload, permanent, exhausted, poison, lost, cancelled, removed, or the error''s own code.';
 
 CREATE TABLE public.job_holds (
     job_id bigint NOT NULL,
@@ -6311,6 +6375,8 @@ CREATE TABLE public.ops_learned_changes (
     policy_version integer,
     base_outcomes integer NOT NULL,
     base_successes integer NOT NULL,
+    outcomes integer DEFAULT 0 NOT NULL,
+    successes integer DEFAULT 0 NOT NULL,
     verdict text,
     created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
     applied_at timestamp with time zone,
@@ -6320,6 +6386,8 @@ CREATE TABLE public.ops_learned_changes (
 );
 
 COMMENT ON TABLE public.ops_learned_changes IS 'Changes of policy that the statistics propose, with their evidence, and what became of them.';
+
+COMMENT ON COLUMN public.ops_learned_changes.outcomes IS 'Of its task since it was applied, counted as the learner comes to them.';
 
 ALTER TABLE public.ops_learned_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_learned_changes_id_seq
@@ -6519,14 +6587,72 @@ CREATE TABLE public.ops_outcome_errors (
 
 COMMENT ON TABLE public.ops_outcome_errors IS 'How often which error ended it.';
 
-ALTER TABLE public.ops_outcomes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.ops_outcomes_id_seq
+ALTER TABLE public.ops_outcome_rows ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.ops_outcome_rows_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW public.ops_outcomes AS
+ SELECT ops_outcome_rows.id,
+    ops_outcome_rows.mission_id,
+    ops_outcome_rows.step_id,
+    ops_outcome_rows.job,
+    ops_outcome_rows.attempt,
+    ops_outcome_rows.agent,
+    ops_outcome_rows.task,
+    ops_outcome_rows.provider,
+    ops_outcome_rows.model,
+    ops_outcome_rows.success,
+    ops_outcome_rows.state,
+    ops_outcome_rows.duration_ms,
+    ops_outcome_rows.input_bytes,
+    ops_outcome_rows.prompt_tokens,
+    ops_outcome_rows.completion_tokens,
+    ops_outcome_rows.cost_usd,
+    ops_outcome_rows.error_class,
+    ops_outcome_rows.error_fingerprint,
+    ops_outcome_rows.rating,
+    ops_outcome_rows.trace_id,
+    ops_outcome_rows.tx,
+    ops_outcome_rows.created_at
+   FROM public.ops_outcome_rows
+UNION ALL
+ SELECT (- h.job_id) AS id,
+    NULL::bigint AS mission_id,
+    NULL::bigint AS step_id,
+    h.job_id AS job,
+    GREATEST(h.attempts, (1)::smallint) AS attempt,
+    ( SELECT substr(r.actor, 7) AS substr
+           FROM public.job_requests r
+          WHERE ((r.id = h.job_id) AND (r.actor ~~ 'agent:%'::text))) AS agent,
+    h.task,
+    NULL::text AS provider,
+    NULL::text AS model,
+    (h.state = 'succeeded'::text) AS success,
+    h.state,
+    public.job_duration(h.*) AS duration_ms,
+    NULL::bigint AS input_bytes,
+    NULL::integer AS prompt_tokens,
+    NULL::integer AS completion_tokens,
+    (0)::numeric(14,6) AS cost_usd,
+    h.error_class,
+    public.job_fingerprint(h.*) AS error_fingerprint,
+    NULL::smallint AS rating,
+    ( SELECT r.trace_id
+           FROM public.job_requests r
+          WHERE (r.id = h.job_id)) AS trace_id,
+    h.tx,
+    h.finished_at AS created_at
+   FROM public.job_history h
+  WHERE (h.task <> 'mission'::text);
+
+COMMENT ON VIEW public.ops_outcomes IS 'What each step, plain job, call and agent''s message cost and how it ended: exactly one row for each terminal attempt, there from the transaction that ends it. A step that a person had run again has a further row, with the later attempt.';
+
+COMMENT ON COLUMN public.ops_outcomes.job IS 'Of a plain job the job itself; of a call (task model_call, search_call) the job that made it.';
 
 CREATE TABLE public.ops_pairings (
     id bigint NOT NULL,
@@ -7338,8 +7464,8 @@ ALTER TABLE ONLY public.ops_outcome_durations
 ALTER TABLE ONLY public.ops_outcome_errors
     ADD CONSTRAINT ops_outcome_errors_pkey PRIMARY KEY (task, provider, model, error_class, fingerprint);
 
-ALTER TABLE ONLY public.ops_outcomes
-    ADD CONSTRAINT ops_outcomes_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.ops_outcome_rows
+    ADD CONSTRAINT ops_outcome_rows_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.ops_pairings
     ADD CONSTRAINT ops_pairings_pkey PRIMARY KEY (id);
@@ -7454,6 +7580,8 @@ CREATE INDEX job_history_failed ON public.job_history USING btree (finished_at) 
 
 CREATE INDEX job_history_finished_at ON public.job_history USING btree (finished_at);
 
+CREATE INDEX job_history_follow ON public.job_history USING btree (tx, job_id);
+
 CREATE INDEX job_requests_direct_mission ON public.job_requests_direct USING btree (mission_id) WHERE (mission_id IS NOT NULL);
 
 CREATE UNIQUE INDEX job_requests_idempotency_key ON public.job_requests USING btree (idempotency_key) WHERE (idempotency_key IS NOT NULL);
@@ -7534,17 +7662,17 @@ CREATE UNIQUE INDEX ops_missions_parent_step ON public.ops_missions USING btree 
 
 CREATE INDEX ops_missions_wake ON public.ops_missions USING btree (wake_at) WHERE ((job_id IS NULL) AND (state = 'waiting'::text));
 
-CREATE INDEX ops_outcomes_created_at ON public.ops_outcomes USING btree (created_at);
+CREATE INDEX ops_outcome_rows_created_at ON public.ops_outcome_rows USING btree (created_at);
 
-CREATE INDEX ops_outcomes_follow ON public.ops_outcomes USING btree (tx, id);
+CREATE INDEX ops_outcome_rows_follow ON public.ops_outcome_rows USING btree (tx, id);
 
-CREATE UNIQUE INDEX ops_outcomes_one_a_step ON public.ops_outcomes USING btree (step_id, attempt) WHERE (step_id IS NOT NULL);
+CREATE UNIQUE INDEX ops_outcome_rows_one_a_step ON public.ops_outcome_rows USING btree (step_id, attempt) WHERE (step_id IS NOT NULL);
 
 CREATE INDEX ops_pairings_pending ON public.ops_pairings USING btree (id) WHERE (decided_at IS NULL);
 
 CREATE INDEX ops_pairings_subject ON public.ops_pairings USING btree (kind, subject, created_at DESC);
 
-CREATE INDEX ops_reaction_rules_enabled ON public.ops_reaction_rules USING btree (id) WHERE enabled;
+CREATE INDEX ops_reaction_rules_start ON public.ops_reaction_rules USING btree (kind_start) WHERE (enabled AND (over IS NULL));
 
 CREATE INDEX ops_reactions_created_at ON public.ops_reactions USING btree (created_at);
 
@@ -7672,7 +7800,7 @@ CREATE TRIGGER ops_missions_state BEFORE UPDATE OF state ON public.ops_missions 
 
 CREATE TRIGGER ops_missions_wake_invoker AFTER UPDATE OF state ON public.ops_missions FOR EACH ROW WHEN (((new.parent_step_id IS NOT NULL) AND (new.finished_at IS NOT NULL) AND (old.finished_at IS NULL))) EXECUTE FUNCTION public.wake_invoker();
 
-CREATE TRIGGER ops_outcomes_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_outcomes FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
+CREATE TRIGGER ops_outcome_rows_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_outcome_rows FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
 CREATE TRIGGER ops_policy_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_policy FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
@@ -7963,12 +8091,20 @@ REVOKE ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) F
 GRANT ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) TO binaryrogue;
 GRANT ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.job_history TO openclaw_tui;
+
+REVOKE ALL ON FUNCTION public.job_duration(h public.job_history) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.job_fingerprint(h public.job_history) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.jsonpath_fault(path text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.kind_admits(kind text, mission bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.kind_starts(kind text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.last_verified_backup() FROM PUBLIC;
 
@@ -8068,6 +8204,8 @@ REVOKE ALL ON FUNCTION public.raise_no_delete() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.raise_unless_mine(owner_actor text, what text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.rate_message(message bigint, rating integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.rate_mission(mission bigint, rating integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.react(event_ids bigint[]) FROM PUBLIC;
@@ -8085,6 +8223,8 @@ REVOKE ALL ON FUNCTION public.record_act(verb text, target text, before jsonb, a
 REVOKE ALL ON FUNCTION public.record_call(call jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.record_drill(backup bigint, ok boolean, took_ms double precision, rows_restored bigint, problems text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.record_rating(of_task text, rating integer, mission bigint, agent text, trace_id uuid, verb text, target text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.record_removed_jobs() FROM PUBLIC;
 
@@ -8261,8 +8401,7 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.agent_heartbeats TO openclaw_owner;
 
 GRANT SELECT ON TABLE public.ops_agents TO openclaw_tui;
 
-GRANT SELECT ON TABLE public.ops_outcomes TO binaryrogue;
-GRANT SELECT ON TABLE public.ops_outcomes TO openclaw_tui;
+GRANT SELECT ON TABLE public.ops_outcome_rows TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.agent_status TO binaryrogue;
 GRANT SELECT ON TABLE public.agent_status TO openclaw_tui;
@@ -8279,8 +8418,6 @@ GRANT SELECT ON TABLE public.gate_counters TO openclaw_tui;
 GRANT SELECT ON TABLE public.job_cancels TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_crashes TO openclaw_tui;
-
-GRANT SELECT ON TABLE public.job_history TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_holds TO openclaw_tui;
 
@@ -8347,6 +8484,9 @@ GRANT SELECT ON TABLE public.ops_outcome_days TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_outcome_durations TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_outcome_errors TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_outcomes TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_outcomes TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_pairings TO openclaw_tui;
 
