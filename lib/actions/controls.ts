@@ -2,10 +2,14 @@ import { EXIT, OpenClawError } from '../errors/index.ts';
 import { textTable, timeText } from './table.ts';
 import type { Action } from './types.ts';
 
-const SCOPES = ['all', 'agent', 'task', 'mission'];
+const SCOPES = ['all', 'agent', 'task', 'mission', 'schedule'];
 const ARGS = [
-  { name: 'scope', description: 'all, agent, task or mission' },
-  { name: 'target', description: "the agent's or the task's name, or the mission (m12)", optional: true },
+  { name: 'scope', description: 'all, agent, task, mission or schedule' },
+  {
+    name: 'target',
+    description: "the agent's, the task's or the schedule's name, or the mission (m12)",
+    optional: true,
+  },
 ];
 
 function scopeOf(scope: string | undefined): string {

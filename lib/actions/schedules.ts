@@ -7,26 +7,42 @@ import type { Action, ActionContext } from './types.ts';
 export const scheduleActions: readonly Action[] = [
   {
     name: 'cron list',
-    title: 'The schedules, their last and next runs, and faulty lines',
+    title: 'The schedules, their last and next runs, what becomes of missed ones, and faulty lines',
     who: 'viewer',
     danger: 'none',
     run: async (context) => {
       const { schedules, faults, now } = await load(context);
-      const { rows } = await context.db.query<{ identifier: string; last_execution: Date | null }>(
-        'select identifier, last_execution from graphile_worker._private_known_crontabs',
+      const { rows } = await context.db.query<{ schedule: string; at: Date; state: string }>(
+        `select distinct on (schedule) schedule, planned_for as at, state from ops_cron_runs where schedule = any ($1)
+         order by schedule, planned_for desc`,
+        [schedules.map((schedule) => schedule.id)],
       );
-      const last = new Map(rows.map((row) => [row.identifier, row.last_execution]));
-      const json = schedules.map(({ id, task, line, file, item }) => ({
+      const last = new Map(rows.map((row) => [row.schedule, row]));
+      const paused = new Set(
+        (
+          await context.db.query<{ target: string }>("select target from ops_controls where scope = 'schedule'")
+        ).rows.map((row) => row.target),
+      );
+      const json = schedules.map(({ id, task, line, file, missed, item }) => ({
         id,
         task,
         line,
         file,
-        last: last.get(id) ?? null,
+        missed,
+        paused: paused.has(id),
+        last: last.get(id)?.at ?? null,
+        last_state: last.get(id)?.state ?? null,
         next: nextRuns(item, now, 1)[0] ?? null,
       }));
       const table = textTable(
-        ['id', 'task', 'last', 'next', 'line'],
-        json.map((row) => [row.id, row.task, timeText(row.last), timeText(row.next), row.line]),
+        ['id', 'last', 'next', 'when missed', 'line'],
+        json.map((row) => [
+          row.id,
+          timeText(row.last) + (row.last_state && row.last_state !== 'queued' ? ` (${row.last_state})` : ''),
+          row.paused ? 'paused' : timeText(row.next),
+          row.missed,
+          row.line,
+        ]),
         'no schedules',
       );
       const faultLines = faults.map((fault) => `faulty: ${fault.file}:${fault.line}: ${fault.message}`);
@@ -77,6 +93,81 @@ export const scheduleActions: readonly Action[] = [
         [task, JSON.stringify(item.payload ?? {}), item.options.priority ?? null, id],
       );
       return { json: { job: `j${rows[0]!.id}` }, text: `queued j${rows[0]!.id} (${task})` };
+    },
+  },
+  {
+    name: 'cron pause',
+    title: 'A schedule plans no runs any more, until it is resumed; its task may still be run by others',
+    args: [{ name: 'id', description: 'its id' }],
+    options: [{ flags: '--reason <text>', description: 'why, for whoever asks' }],
+    who: 'operator',
+    danger: 'none',
+    run: async ({ db }, { args, options }) => {
+      const { rows } = await db.query<{ fresh: boolean }>("select pause('schedule', $1, false, $2) as fresh", [
+        args[0],
+        options.reason ?? null,
+      ]);
+      return {
+        json: { schedule: args[0], paused: true, was_paused: !rows[0]!.fresh },
+        text: `${args[0]} is paused; openclaw cron resume ${args[0]} ends it`,
+      };
+    },
+  },
+  {
+    name: 'cron resume',
+    title: 'A paused schedule plans its runs again, from the next one on',
+    args: [{ name: 'id', description: 'its id' }],
+    who: 'operator',
+    danger: 'none',
+    run: async ({ db }, { args }) => {
+      const { rows } = await db.query<{ was: boolean }>("select resume('schedule', $1) as was", [args[0]]);
+      return {
+        json: { schedule: args[0], was_paused: rows[0]!.was },
+        text: rows[0]!.was ? `${args[0]} goes on` : `${args[0]} was not paused`,
+      };
+    },
+  },
+  {
+    name: 'cron history',
+    title: 'Each planned run, newest first: its job and how it went, or that it was missed or paused',
+    args: [{ name: 'id', description: 'of one schedule only', optional: true }],
+    options: [
+      { flags: '--missed', description: 'only what was missed' },
+      { flags: '--limit <n>', description: 'how many', default: '30' },
+    ],
+    who: 'viewer',
+    danger: 'none',
+    run: async ({ db }, { args, options }) => {
+      const { rows } = await db.query<{
+        schedule: string;
+        planned_for: Date;
+        state: string;
+        made_up: boolean;
+        job: string | null;
+        job_state: string | null;
+        finished_at: Date | null;
+        error: string | null;
+      }>(
+        `select r.schedule, r.planned_for, r.state, r.made_up, 'j' || r.job_id as job, q.state as job_state, q.finished_at, q.last_error as error
+         from (select * from ops_cron_runs where ($1::text is null or schedule = $1) and (not $2 or state = 'missed') order by planned_for desc, schedule limit $3) r
+         left join task_queue q on q.id = r.job_id order by r.planned_for desc, r.schedule`,
+        [args[0] ?? null, options.missed === true, parseNumber(options.limit, '--limit', 1, 10_000)],
+      );
+      return {
+        json: rows,
+        text: textTable(
+          ['planned for', 'schedule', 'run', 'job', 'ended', 'error'],
+          rows.map((row) => [
+            timeText(row.planned_for),
+            row.schedule,
+            `${row.state === 'queued' ? (row.job_state ?? 'its job is not known any more') : row.state}${row.made_up ? ' (made up)' : ''}`,
+            row.job ?? '-',
+            timeText(row.finished_at),
+            row.error?.split('\n')[0] ?? '',
+          ]),
+          'no runs yet',
+        ),
+      };
     },
   },
 ];

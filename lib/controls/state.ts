@@ -1,6 +1,6 @@
 /** A row of ops_controls. */
 export interface Control {
-  scope: 'all' | 'agent' | 'task' | 'mission';
+  scope: 'all' | 'agent' | 'task' | 'mission' | 'schedule';
   target: string;
   hard: boolean;
 }

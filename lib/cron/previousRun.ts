@@ -1,4 +1,5 @@
 import type { ParsedCronItem } from 'graphile-worker';
+import { isPlanned } from './nextRuns.ts';
 
 const MINUTE_MS = 60_000;
 /** A month and a day: who asks wants to know of a run that is recent. */
@@ -9,14 +10,7 @@ export function previousRun(item: ParsedCronItem, until: Date): Date | undefined
   const last = Math.floor(until.getTime() / MINUTE_MS) * MINUTE_MS;
   for (let step = 0; step < HORIZON_MINUTES; step++) {
     const at = new Date(last - step * MINUTE_MS);
-    const parts = {
-      min: at.getUTCMinutes(),
-      hour: at.getUTCHours(),
-      date: at.getUTCDate(),
-      month: at.getUTCMonth() + 1,
-      dow: at.getUTCDay(),
-    };
-    if (item.match(parts)) return at;
+    if (isPlanned(item, at)) return at;
   }
   return undefined;
 }

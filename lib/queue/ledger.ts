@@ -1,8 +1,8 @@
 import pg from 'pg';
 import type { Logger } from '../log/index.ts';
 import type { Ending, Endings, GoneJobs } from './endings.ts';
-import { COMPLETE, FAIL } from './endStatements.ts';
-import { endingQueryOf } from './stockQueries.ts';
+import { COMPLETE, FAIL, PLAN } from './statements.ts';
+import { stockQueryOf } from './stockQueries.ts';
 
 export interface LedgerOptions {
   endings: Endings;
@@ -20,7 +20,7 @@ type Query = (config: pg.QueryConfig) => Promise<pg.QueryResult>;
 /**
  * Makes the connections of the pool that is handed to graphile-worker keep the ledger: its own batches of completed and
  * failed jobs run our statements instead of its own, so that removal, history and result are one transaction without a
- * further round trip, and both are fenced on the holder.
+ * further round trip, and both are fenced on the holder. Its planning of a minute's schedules does, too: each run has a row.
  */
 export function keepLedger(pool: pg.Pool, options: LedgerOptions): void {
   pool.on('connect', (client) => {
@@ -30,9 +30,14 @@ export function keepLedger(pool: pg.Pool, options: LedgerOptions): void {
       if (typeof config === 'object' && config?.name !== undefined && typeof config.text === 'string') {
         if (config.name.startsWith('get_job')) return fetch(original, config as pg.QueryConfig, options);
         if (config.name.startsWith('return_job')) forget(config.values?.[1], options);
-        const ending = endingQueryOf(config.name, config.text);
-        if (ending?.startsWith('complete')) return complete(original, config.values ?? [], options);
-        if (ending?.startsWith('fail')) return fail(original, config.values ?? [], options);
+        const stock = stockQueryOf(config.name, config.text);
+        if (stock?.startsWith('complete')) return complete(original, config.values ?? [], options);
+        if (stock?.startsWith('fail')) return fail(original, config.values ?? [], options);
+        // Sent through the pool, so what follows the query (a callback) is handed on.
+        if (stock === 'cron') {
+          const plan = { name: 'openclaw_plan', text: PLAN, values: config.values?.slice(0, 2) };
+          return (original as (...all: unknown[]) => unknown)(plan, ...args.slice(1));
+        }
       }
       return (original as (...all: unknown[]) => unknown)(...args);
     };

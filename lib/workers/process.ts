@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import cron from 'node-cron';
 import type { Config } from '../config/index.ts';
-import { readCrontabs } from '../cron/index.ts';
+import { startPlanner } from '../cron/index.ts';
 import { createPool, type Pool, type PoolClient, transaction } from '../db/index.ts';
 import type { OpenClawError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
@@ -126,13 +126,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   await recover(leasePool, own, log);
   // What is paused is known before anything can start.
   await leases.controls.confirm();
-  const { schedules, faults } = options.withCron
-    ? await readCrontabs(
-        config,
-        new Map([...registry.tasks.values()].map((task) => [task.identifier, task.maxAttempts])),
-      )
-    : { schedules: [], faults: [] };
-  for (const fault of faults) log.error(fault, 'a line of a crontab is faulty; the others run');
+  const attempts = new Map([...registry.tasks.values()].map((task) => [task.identifier, task.maxAttempts]));
+  const planner = options.withCron ? await startPlanner(leasePool, config, attempts, log) : undefined;
 
   try {
     for (const [index, pool] of options.pools.entries()) {
@@ -147,7 +142,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
           name: `${own.host}:${config.home}:${pool}`,
           concurrency: concurrencyOf(pool),
           localQueueSize: options.localQueueSize ?? 0,
-          cronItems: index === 0 ? schedules.map((schedule) => schedule.item) : [],
+          cronItems: (index === 0 && planner?.items) || [],
           drainTimeoutMs: config.drainTimeoutMs,
           onFatal: options.onFatal,
         }),
@@ -200,12 +195,21 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         name: 'reconcile',
       },
     ),
+    ...(planner
+      ? [
+          cron.schedule('20 * * * * *', () => planner.look().catch(onTickError), {
+            noOverlap: true,
+            timezone: 'UTC',
+            name: 'planner',
+          }),
+        ]
+      : []),
   ];
   return {
     pools,
     faults: [
       ...registry.faults,
-      ...faults.map((fault) => ({ file: `${fault.file}:${fault.line}`, message: fault.message })),
+      ...(planner?.faults ?? []).map((fault) => ({ file: `${fault.file}:${fault.line}`, message: fault.message })),
     ],
     stop: async (reason) => {
       for (const task of ticks) await task.destroy();

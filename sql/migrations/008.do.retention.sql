@@ -43,6 +43,9 @@ begin
   delete from ops_alerts where id in (select id from ops_alerts where created_at < retention_limit('retention.events') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('alerts', deleted);
+  delete from ops_cron_runs where (schedule, planned_for) in (select schedule, planned_for from ops_cron_runs where planned_for < retention_limit('retention.events') order by planned_for limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('cron_runs', deleted);
 
   select array_agg(id) into ids from (select id from ops_missions where finished_at < retention_limit('retention.missions') order by finished_at limit at_most) old;
   delete from ops_mission_proposals where mission_id = any (ids);

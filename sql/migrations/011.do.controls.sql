@@ -5,7 +5,7 @@
 -- everything that would give a mission a job read them in their own transaction.
 
 create table ops_controls (
-  scope text not null check (scope in ('all', 'agent', 'task', 'mission')),
+  scope text not null check (scope in ('all', 'agent', 'task', 'mission', 'schedule')),
   target text not null default '',
   hard boolean not null default false,
   actor text not null default current_actor(),
@@ -15,7 +15,7 @@ create table ops_controls (
   check ((scope = 'all') = (target = ''))
 );
 comment on table ops_controls is 'What is paused, since when, by whom and why.';
-comment on column ops_controls.target is 'The agent, the task or the mission''s id as digits; empty for all.';
+comment on column ops_controls.target is 'The agent, the task, the schedule or the mission''s id as digits; empty for all.';
 comment on column ops_controls.hard is 'Whether running work is aborted as well; it is given back and runs again after the resume.';
 
 -- Set-returning and inlined, so that whoever asks reads one index and no function is called.
@@ -45,8 +45,8 @@ language plpgsql stable
 set search_path = public, pg_catalog, pg_temp
 as $$
 begin
-  if scope is null or scope not in ('all', 'agent', 'task', 'mission') then
-    perform refuse('OC009', format('scope is %s, expected all, agent, task or mission', coalesce('"' || scope || '"', 'null')), 'pause(''all'') stops everything');
+  if scope is null or scope not in ('all', 'agent', 'task', 'mission', 'schedule') then
+    perform refuse('OC009', format('scope is %s, expected all, agent, task, mission or schedule', coalesce('"' || scope || '"', 'null')), 'pause(''all'') stops everything');
   end if;
   if scope = 'all' then
     if coalesce(target, '') <> '' then
@@ -66,6 +66,8 @@ begin
     perform refuse('OC001', format('unknown task "%s"', target), 'known tasks: select identifier, title from ops_tasks');
   elsif scope = 'agent' and target !~ '^[a-z][a-z0-9_-]{0,62}$' then
     perform refuse('OC009', format('"%s" is no name of an agent', target), 'openclaw agents list');
+  elsif scope = 'schedule' and not exists (select from ops_schedules where id = target) then
+    perform refuse('OC011', format('there is no schedule "%s"', target), 'openclaw cron list; a new line is known when a worker has read it');
   end if;
   return target;
 end $$;
@@ -92,7 +94,7 @@ begin
   perform pg_notify('ops:control', pause.scope);
   return was.scope is null;
 end $$;
-comment on function pause(text, text, boolean, text) is 'Anybody who may ask for work may stop it; only who paused, or the operator, may resume. Nothing of the scope (all, agent, task, mission) starts any more; hard: what runs is aborted and given back. True when it was not paused before.';
+comment on function pause(text, text, boolean, text) is 'Anybody who may ask for work may stop it; only who paused, or the operator, may resume. Nothing of the scope (all, agent, task, mission) starts any more; hard: what runs is aborted and given back. A paused schedule plans no runs. True when it was not paused before.';
 
 create function resume(scope text, target text default null) returns boolean
 language plpgsql security definer

@@ -55,6 +55,7 @@ insert into ops_event_kinds (kind, description) values
   ('health.recovered', 'a health check has recovered'),
   ('health.reminded', 'a health check has been failing for further six hours'),
   ('health.flapping', 'a health check changes more than four times an hour'),
+  ('cron.missed', 'planned runs of a schedule were not queued in time: made up for as its rule says'),
   ('cron.watch', 'the window of a rule on time fired'),
   ('service.cooling', 'a model failed and is not asked for a while'),
   ('service.recovered', 'a model that had failed answered again'),

@@ -29,7 +29,7 @@ begin
       add_job(text, jsonb, text, timestamptz, integer, text, integer, text[], text, text), add_jobs(jsonb), add_mission(jsonb, jsonb, text, integer, text, boolean),
       cancel_job(bigint), retry_job(bigint), cancel_mission(bigint), plan_faults(jsonb), policy_value(text) to binaryrogue;
     grant select on ops_approvals, ops_signals to binaryrogue;
-    grant select on ops_controls to binaryrogue;
+    grant select on ops_controls, ops_schedules, ops_cron_runs to binaryrogue;
     grant execute on function pause(text, text, boolean, text), resume(text, text), is_paused(text, text, bigint), paused_by(text, text, bigint) to binaryrogue;
     grant execute on function signal(bigint, text, jsonb, text), retry_mission(bigint, text), change_matching(text, jsonb, boolean, integer), add_mission(text, jsonb, text, integer, text, boolean), answer_approval(bigint, text, text, jsonb), approve(bigint, text, text), reject(bigint, text), approval_text(bigint) to binaryrogue;
     grant select on agent_status to binaryrogue;
@@ -51,6 +51,7 @@ begin
     grant execute on function is_paused(text, text, bigint), paused_by(text, text, bigint) to openclaw_tui;
     grant execute on function sound_policy(text), policy_fault(text, jsonb), json_schema_fault(jsonb, jsonb, text), utc_day(), budget_limit(text, text) to openclaw_tui;
     grant execute on function agent_alive_limit() to openclaw_tui;
+    grant execute on function is_schedule_paused(text) to openclaw_tui;
     grant execute on function wilson_low(double precision, double precision, double precision), wilson_high(double precision, double precision, double precision),
       duration_percentile(text, text, text, double precision, date) to openclaw_tui;
     grant execute on function untrusted_risk(jsonb, boolean), sound_policy(text), policy_fault(text, jsonb), json_schema_fault(jsonb, jsonb, text), utc_day(), budget_limit(text, text) to openclaw_tui;

@@ -29,16 +29,18 @@ async function readSchedules(config: Config, reader: () => Promise<Reader>): Pro
     const { rows } = await db.query<{
       tasks: Record<string, number>;
       last: Record<string, { at: string; state: string | null; error: string | null }>;
+      paused: string[];
       now: Date;
     }>(
       `select (select coalesce(json_object_agg(identifier, max_attempts), '{}') from ops_tasks where retired_at is null) as tasks, clock_now() as now,
-              (select coalesce(json_object_agg(identifier, json_build_object('at', last_execution, 'state', j.state, 'error', left(j.last_error, 300))), '{}')
-               from graphile_worker._private_known_crontabs c left join lateral (
-                 select h.state, h.last_error from job_history h where h.payload::text like '%"_cron"%' and h.finished_at >= c.last_execution and h.finished_at < c.last_execution + interval '1 day'
-                   and h.created_at between c.last_execution - interval '1 minute' and c.last_execution + interval '10 minutes'
-                   and h.task = split_part(c.identifier, '?', 1) order by h.finished_at limit 1) j on true) as last`,
+              (select coalesce(json_object_agg(r.schedule, json_build_object('at', r.planned_for, 'error', left(h.last_error, 300),
+                       'state', case when r.state in ('missed', 'paused') then r.state else h.state end)), '{}')
+               from ops_schedules s
+               cross join lateral (select * from ops_cron_runs where schedule = s.id and state <> 'replaced' order by planned_for desc limit 1) r
+               left join job_history h on h.job_id = r.job_id) as last,
+              array(select target from ops_controls where scope = 'schedule') as paused`,
     );
-    const { tasks, last, now } = rows[0]!;
+    const { tasks, last, paused, now } = rows[0]!;
     const { schedules, faults } = await readCrontabs(config, new Map(Object.entries(tasks)));
     return [
       ...faults.map((fault, index) => ({
@@ -50,9 +52,11 @@ async function readSchedules(config: Config, reader: () => Promise<Reader>): Pro
         last: null,
         last_state: null,
         last_error: null,
+        paused: false,
+        missed: null,
         fault: fault.message,
       })),
-      ...schedules.map(({ id, task, line, file, item }) => ({
+      ...schedules.map(({ id, task, line, file, missed, item }) => ({
         id,
         task,
         line,
@@ -61,6 +65,8 @@ async function readSchedules(config: Config, reader: () => Promise<Reader>): Pro
         last: last[id]?.at ?? null,
         last_state: last[id]?.state ?? null,
         last_error: last[id]?.error ?? null,
+        paused: paused.includes(id),
+        missed,
       })),
     ];
   } finally {

@@ -13,6 +13,9 @@ export interface ScheduleRow {
   last: string | null;
   last_state: string | null;
   last_error: string | null;
+  paused: boolean;
+  /** What becomes of missed runs: skip, one, all. */
+  missed: string | null;
   fault?: string;
 }
 

@@ -20,24 +20,26 @@ export const lateCron: Check = {
     );
     const { schedules, faults } = await readCrontabs(config, new Map(tasks.map((t) => [t.identifier, t.max_attempts])));
     const { rows } = await db!.query<{
-      identifier: string;
-      last: Date | null;
+      id: string;
       known: Date;
       now: Date;
       worker_since: Date | null;
+      runs: Date[];
+      paused: boolean;
     }>(
-      `select k.identifier, k.last_execution as last, k.known_since as known, clock_now() as now,
-              (select min(started_at) from workers where state = 'live') as worker_since
-       from graphile_worker._private_known_crontabs k`,
+      `select s.id, s.known_since as known, clock_now() as now, (select min(started_at) from workers where state = 'live') as worker_since,
+              is_schedule_paused(s.id) as paused,
+              array(select planned_for from ops_cron_runs r where r.schedule = s.id order by planned_for desc limit 1) as runs
+       from ops_schedules s`,
     );
     if (rows.length === 0) return skipped('no schedule is known yet', 'openclaw up, or a worker without --no-cron');
     const late = rows.flatMap((row) => {
-      const schedule = schedules.find(({ id }) => id === row.identifier);
-      if (!schedule) return [];
+      const schedule = schedules.find(({ id }) => id === row.id);
+      if (!schedule || row.paused) return [];
       const due = previousRun(schedule.item, new Date(row.now.getTime() - GRACE_MS));
-      // What was due while no worker lived was missed, and is not late: `fill` in its line makes up for it.
+      // What was due while no worker lived was missed, and is not late: the rule of its line says what becomes of it.
       const expected = due && row.worker_since && due > row.worker_since && due > row.known;
-      return expected && (row.last === null || row.last < due) ? [`${row.identifier} (due ${due.toISOString()})`] : [];
+      return expected && !row.runs.some((at) => at >= due) ? [`${row.id} (due ${due.toISOString()})`] : [];
     });
     if (late.length > 0) return fail(`not queued when due: ${late.join(', ')}`);
     return faults.length > 0

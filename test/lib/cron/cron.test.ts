@@ -1,14 +1,17 @@
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { parseCrontab } from 'graphile-worker';
+import { Logger, parseCrontab, run } from 'graphile-worker';
 import * as assert from 'uvu/assert';
 import { CODE_ROOT, type Config, loadConfig } from '../../../lib/config/index.ts';
-import { nextRuns, readCrontabs } from '../../../lib/cron/index.ts';
+import { nextRuns, readCrontabs, startPlanner } from '../../../lib/cron/index.ts';
+import { createPool } from '../../../lib/db/index.ts';
+import { createLogger } from '../../../lib/log/index.ts';
+import { keepLedger } from '../../../lib/queue/ledger.ts';
 import { freshDatabase } from '../../harness/database.ts';
 import { suite } from '../../harness/suite.ts';
 import { temporaryHome } from '../../harness/temporaryHome.ts';
-import { eventually, startTestWorkers } from '../../harness/workers.ts';
+import { eventually } from '../../harness/workers.ts';
 
 const test = suite('schedules');
 
@@ -173,37 +176,139 @@ test('a faulty line is named with its file and number, and the others stay', asy
   assert.match(faults.find((fault) => fault.file.endsWith('folder.crontab'))?.message ?? '', /cannot be read/);
 });
 
-test('two workers plan each run once, and what was missed too', async () => {
-  const database = await freshDatabase();
-  const crontab = { 'own.crontab': '* * * * * noop ?id=minutely&fill=10m {"from": "cron"}\n' };
-  await database.pool.query(
-    "insert into graphile_worker._private_known_crontabs (identifier, known_since) values ('minutely', now() - interval '1 hour')",
+test('a line says what becomes of missed runs', async () => {
+  const { config } = homeWith({
+    'own.crontab': [
+      '0 4 * * * noop ?id=stock_skip',
+      '0 4 * * * noop ?id=stock_one&fill=2d&jobKey=k',
+      '0 4 * * * noop ?id=stock_all&fill=2d',
+      '0 4 * * * noop ?missed=one {"a": "?missed=all"}',
+      '0 4 * * * echo ?missed=all&id=all&priority=1',
+      '0 4 * * * noop ?id=faulty&missed=often',
+    ].join('\n'),
+  });
+  const { schedules, faults } = await readCrontabs(config, KNOWN);
+  const own = schedules.slice(BUILT_IN.length);
+  assert.equal(
+    own.map(({ id, missed, madeUpForMs }) => `${id} ${missed} ${madeUpForMs / 86_400_000}`),
+    ['stock_skip skip 31', 'stock_one one 2', 'stock_all all 2', 'noop one 31', 'all all 31'],
   );
-  const start = () => startTestWorkers(database, { withCron: true, env: { OPENCLAW_HOME: homeWith(crontab).home } });
-  const planned = async () => {
-    const { rows } = await database.pool.query<{ ts: string; state: string; source: string; actor: string }>(
-      "select payload -> '_cron' ->> 'ts' as ts, state, source, actor from task_queue where payload ->> 'from' = 'cron'",
-    );
-    return rows;
+  assert.equal([own[3]!.item.payload, own[4]!.item.options.priority], [{ a: '?missed=all' }, 1]);
+  assert.equal(
+    faults.map((fault) => fault.message),
+    ['missed=often: expected skip, one or all'],
+  );
+  const rule = (id: string) => schedules.find((schedule) => schedule.id === id)!.missed;
+  assert.equal(['backup', 'retention', 'host_sample'].map(rule), ['one', 'one', 'skip']);
+});
+
+const MINUTE_MS = 60_000;
+
+test('each planned run is one row across workers: queued, made up for, or missed', async () => {
+  const database = await freshDatabase();
+  const query = async (sql: string, values?: unknown[]) => (await database.pool.query(sql, values)).rows;
+  // Each worker has a home of its own, as on two hosts.
+  const crontab = {
+    'own.crontab': [
+      '* * * * * noop ?id=skipping {"from": "skip"}',
+      '* * * * * noop ?id=one&missed=one {"from": "one"}',
+      '* * * * * noop ?id=every&missed=all&jobKey=every {"from": "all"}',
+      '* * * * * noop ?id=resting&missed=all {"from": "rest"}',
+    ].join('\n'),
   };
-  const first = await Promise.all([start(), start()]);
-  try {
-    const rows = await eventually(async () => {
-      const now = await planned();
-      return now.length >= 9 && now.every((row) => row.state === 'succeeded') && now;
-    }, 'ten minutes are made up for');
-    assert.ok(rows.length <= 11, `${rows.length} runs`);
-    assert.is(new Set(rows.map((row) => row.ts)).size, rows.length, 'each minute once');
-    assert.ok(rows.every((row) => row.source === 'cron' && row.actor === 'cron'));
-  } finally {
-    await Promise.all(first.map((worker) => worker.stop('test')));
+  const log = createLogger({ name: 'test', level: 'silent' });
+  const start = () => startPlanner(database.pool, homeWith(crontab).config, KNOWN, log);
+  await start();
+  // As if all had been down for an hour, in which one schedule was paused half-way.
+  await query(
+    "update ops_schedules set known_since = now() - interval '2 hours', settled_until = now() - interval '1 hour'",
+  );
+  await query('delete from ops_cron_runs');
+  await query("update graphile_worker._private_known_crontabs set last_execution = now() - interval '1 hour'");
+  await query("select pause('schedule', 'resting', false, 'a test')");
+  await query("update ops_controls set since = now() - interval '30 minutes'");
+  const until = Date.now() - MINUTE_MS;
+
+  const [planner] = await Promise.all([start(), start(), start()]);
+  const runs = await query(
+    `select r.schedule, r.state, r.made_up, r.planned_for, r.job_id, q.source, q.actor, q.payload -> '_cron' ->> 'ts' as ts
+     from ops_cron_runs r left join task_queue q on q.id = r.job_id where r.planned_for <= $1 order by 1, 4`,
+    [new Date(until)],
+  );
+  const of = (id: string, state: string) => runs.filter((run) => run.schedule === id && run.state === state);
+  const counts = (id: string) => ['queued', 'missed', 'paused'].map((state) => of(id, state).length);
+  const total = counts('skipping')[1]! + counts('skipping')[0]!;
+  assert.ok(total >= 58 && total <= 61, `${total} minutes`);
+  assert.equal(counts('one'), [1, total - 1, 0]);
+  assert.equal(counts('every'), [total, 0, 0]);
+  assert.is(new Set(of('every', 'queued').map((run) => run.job_id)).size, total, 'a key does not merge them');
+  // Within five minutes it is late, not missed.
+  assert.equal(counts('skipping'), [1, total - 1, 0]);
+  const [rested, before] = [of('resting', 'paused').length, of('resting', 'missed').length];
+  assert.ok(rested >= 29 && rested <= 31 && rested + before === total, `${rested} paused, ${before} missed`);
+  for (const run of runs.filter(({ job_id }) => job_id !== null)) {
+    assert.equal([run.source, run.actor, run.made_up], ['cron', 'cron', true]);
+    assert.is(new Date(run.ts).getTime(), run.planned_for.getTime());
   }
-  const before = (await planned()).length;
-  const third = await start();
-  await third.stop('test');
-  const after = await planned();
-  assert.ok(after.length <= before + 1, 'a restart makes nothing up twice');
-  assert.is(new Set(after.map((row) => row.ts)).size, after.length);
+  const events = await query(
+    "select payload ->> 'schedule' as id, payload ->> 'made_up' as made_up from ops_agent_events where kind = 'cron.missed' and payload ->> 'rule' = 'all' order by 1",
+  );
+  assert.equal(events, [
+    { id: 'every', made_up: String(total) },
+    { id: 'resting', made_up: '0' },
+  ]);
+
+  await planner.look();
+  await start();
+  const [again] = await query('select count(*)::int as n from ops_cron_runs where planned_for <= $1', [
+    new Date(until),
+  ]);
+  assert.is(again.n, runs.length, 'nothing is made up twice');
+
+  // The statement that graphile-worker's own is replaced by.
+  const plan = (at: number, ...ids: string[]) =>
+    query('select plan_runs($1, $2) as planned', [
+      JSON.stringify(
+        ids.map((identifier) => ({
+          identifier,
+          job: { task: 'noop', payload: {}, jobKey: 'k', jobKeyMode: 'replace' },
+        })),
+      ),
+      new Date(at),
+    ]).then(([row]) => row.planned);
+  const minute = Math.ceil(Date.now() / MINUTE_MS) * MINUTE_MS + 10 * MINUTE_MS;
+  const both = await Promise.all([plan(minute, 'a', 'b', 'resting'), plan(minute, 'b', 'a', 'resting')]);
+  assert.is(both[0] + both[1], 2, 'each once, the paused one not at all');
+  assert.is(await plan(minute + MINUTE_MS, 'a'), 1);
+  assert.is(await plan(Date.now() - 3 * MINUTE_MS, 'c'), 0, 'a late tick is for the rule to settle');
+  assert.equal(
+    await query('select schedule, state from ops_cron_runs where planned_for >= $1 order by schedule, planned_for', [
+      new Date(minute),
+    ]),
+    [
+      { schedule: 'a', state: 'replaced' },
+      { schedule: 'a', state: 'queued' },
+      { schedule: 'b', state: 'replaced' },
+      { schedule: 'resting', state: 'paused' },
+    ],
+  );
+
+  // And it is: a minute that graphile-worker itself plans gets its row.
+  const pgPool = createPool(database.urlFor('openclaw_worker'), { name: 'test:ticks' });
+  keepLedger(pgPool, { endings: new Map(), held: new Set(), log });
+  await query(
+    "insert into graphile_worker._private_known_crontabs (identifier, known_since) values ('stock', now() - interval '1 hour')",
+  );
+  const runner = await run({
+    pgPool,
+    noHandleSignals: true,
+    taskList: {},
+    logger: new Logger(() => () => undefined),
+    parsedCronItems: parseCrontab('* * * * * noop ?id=stock&fill=2m'),
+  });
+  await eventually(async () => (await query("select from ops_cron_runs where schedule = 'stock'")).length > 0, 'a row');
+  await runner.stop();
+  await pgPool.end();
   await database.drop();
 });
 

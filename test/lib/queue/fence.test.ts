@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { COMPLETE, FAIL } from '../../../lib/queue/endStatements.ts';
+import { COMPLETE, FAIL } from '../../../lib/queue/statements.ts';
 import { freshDatabase, type TestDatabase } from '../../harness/database.ts';
 import { suite } from '../../harness/suite.ts';
 import { eventually, startTestWorkers } from '../../harness/workers.ts';

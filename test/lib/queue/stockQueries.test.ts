@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events';
-import { Logger, run } from 'graphile-worker';
+import { Logger, parseCrontab, run } from 'graphile-worker';
 import type pg from 'pg';
 import * as assert from 'uvu/assert';
 import { createPool } from '../../../lib/db/index.ts';
 import { createLogger } from '../../../lib/log/index.ts';
 import { GoneJobs } from '../../../lib/queue/endings.ts';
 import { keepLedger } from '../../../lib/queue/ledger.ts';
-import { endingQueryOf } from '../../../lib/queue/stockQueries.ts';
+import { stockQueryOf } from '../../../lib/queue/stockQueries.ts';
 import { freshDatabase, type TestDatabase } from '../../harness/database.ts';
 import { suite } from '../../harness/suite.ts';
 import { eventually } from '../../harness/workers.ts';
@@ -16,7 +16,7 @@ let database: TestDatabase;
 /** By name: what a real run sent. */
 const sent = new Map<string, string>();
 
-const ENDINGS = ['complete_job', 'complete_jobs', 'complete_job_q', 'fail_job', 'fail_job_q'];
+const REPLACED = ['cron', 'complete_job', 'complete_jobs', 'complete_job_q', 'fail_job', 'fail_job_q'];
 
 /** Single jobs, batches, and jobs of a named queue, of which each second one fails. */
 async function stockRun(batchDelay: number): Promise<void> {
@@ -34,8 +34,12 @@ async function stockRun(batchDelay: number): Promise<void> {
     `select graphile_worker.add_job('stock', json_build_object('fails', n % 2 = 0), queue_name => case when n <= 4 then 'lane' end, max_attempts => 1)
      from generate_series(1, 40) n`,
   );
+  await database.pool.query(
+    "insert into graphile_worker._private_known_crontabs (identifier, known_since) values ('stock', now() - interval '1 hour') on conflict do nothing",
+  );
   const runner = await run({
     pgPool,
+    parsedCronItems: parseCrontab('* * * * * stock ?fill=3m {"fails": false}'),
     noHandleSignals: true,
     logger: new Logger(() => () => undefined),
     events: new EventEmitter(),
@@ -61,25 +65,25 @@ test.before(async () => {
 });
 test.after(() => database.drop());
 
-test('every text that ends a job is the one that was recorded', () => {
-  const ending = [...sent.keys()].filter((name) => /^(complete|fail)_/.test(name)).sort();
-  assert.equal(ending, ENDINGS.map((name) => `${name}/graphile_worker`).sort(), 'no other name is sent');
-  for (const name of ending) assert.is(`${endingQueryOf(name, sent.get(name)!)}/graphile_worker`, name);
+test('every text that ends a job or plans a schedule is the one that was recorded', () => {
+  const ending = [...sent.keys()].filter((name) => /^(complete|fail|cron)/.test(name)).sort();
+  assert.equal(ending, REPLACED.map((name) => `${name}/graphile_worker`).sort(), 'no other name is sent');
+  for (const name of ending) assert.is(`${stockQueryOf(name, sent.get(name)!)}/graphile_worker`, name);
 });
 
 test('other queries are left as they are', () => {
-  const others = [...sent].filter(([name]) => !/^(complete|fail)_/.test(name));
+  const others = [...sent].filter(([name]) => !/^(complete|fail|cron)/.test(name));
   assert.ok(others.length > 0);
-  for (const [name, text] of others) assert.is(endingQueryOf(name, text), undefined, name);
-  assert.is(endingQueryOf('complete_job/another_schema', 'select 1'), undefined);
-  assert.is(endingQueryOf(undefined, 'select 1'), undefined);
+  for (const [name, text] of others) assert.is(stockQueryOf(name, text), undefined, name);
+  assert.is(stockQueryOf('complete_job/another_schema', 'select 1'), undefined);
+  assert.is(stockQueryOf(undefined, 'select 1'), undefined);
 });
 
 test('an unknown text under a known name is refused as a configuration error', () => {
-  for (const short of ENDINGS) {
+  for (const short of REPLACED) {
     const name = `${short}/graphile_worker`;
     try {
-      endingQueryOf(name, `${sent.get(name)} `);
+      stockQueryOf(name, `${sent.get(name)} `);
     } catch (error) {
       const { code, exitCode, remedy } = error as { code: string; exitCode: number; remedy: string };
       assert.equal([code, exitCode], ['E_GRAPHILE_CHANGED', 78]);
