@@ -7,6 +7,7 @@ import { CODE_ROOT, type Config, loadConfig } from '../../../lib/config/index.ts
 import { nextRuns, readCrontabs, startPlanner } from '../../../lib/cron/index.ts';
 import { createPool } from '../../../lib/db/index.ts';
 import { createLogger } from '../../../lib/log/index.ts';
+import { GoneJobs } from '../../../lib/queue/endings.ts';
 import { keepLedger } from '../../../lib/queue/ledger.ts';
 import { freshDatabase } from '../../harness/database.ts';
 import { suite } from '../../harness/suite.ts';
@@ -295,7 +296,7 @@ test('each planned run is one row across workers: queued, made up for, or missed
 
   // And it is: a minute that graphile-worker itself plans gets its row.
   const pgPool = createPool(database.urlFor('openclaw_worker'), { name: 'test:ticks' });
-  keepLedger(pgPool, { endings: new Map(), held: new Set(), log });
+  keepLedger(pgPool, { endings: new Map(), held: new Set(), gone: new GoneJobs(), log });
   await query(
     "insert into graphile_worker._private_known_crontabs (identifier, known_since) values ('stock', now() - interval '1 hour')",
   );
