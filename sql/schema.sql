@@ -594,6 +594,9 @@ begin
   delete from ops_alerts where id in (select id from ops_alerts where created_at < retention_limit('retention.events') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('alerts', deleted);
+  delete from ops_cron_runs where (schedule, planned_for) in (select schedule, planned_for from ops_cron_runs where planned_for < retention_limit('retention.events') order by planned_for limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('cron_runs', deleted);
 
   select array_agg(id) into ids from (select id from ops_missions where finished_at < retention_limit('retention.missions') order by finished_at limit at_most) old;
   delete from ops_mission_proposals where mission_id = any (ids);
@@ -1468,8 +1471,8 @@ CREATE FUNCTION public.control_target(scope text, target text) RETURNS text
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $_$
 begin
-  if scope is null or scope not in ('all', 'agent', 'task', 'mission') then
-    perform refuse('OC009', format('scope is %s, expected all, agent, task or mission', coalesce('"' || scope || '"', 'null')), 'pause(''all'') stops everything');
+  if scope is null or scope not in ('all', 'agent', 'task', 'mission', 'schedule') then
+    perform refuse('OC009', format('scope is %s, expected all, agent, task, mission or schedule', coalesce('"' || scope || '"', 'null')), 'pause(''all'') stops everything');
   end if;
   if scope = 'all' then
     if coalesce(target, '') <> '' then
@@ -1489,6 +1492,8 @@ begin
     perform refuse('OC001', format('unknown task "%s"', target), 'known tasks: select identifier, title from ops_tasks');
   elsif scope = 'agent' and target !~ '^[a-z][a-z0-9_-]{0,62}$' then
     perform refuse('OC009', format('"%s" is no name of an agent', target), 'openclaw agents list');
+  elsif scope = 'schedule' and not exists (select from ops_schedules where id = target) then
+    perform refuse('OC011', format('there is no schedule "%s"', target), 'openclaw cron list; a new line is known when a worker has read it');
   end if;
   return target;
 end $_$;
@@ -2388,6 +2393,13 @@ CREATE FUNCTION public.is_paused(task text DEFAULT NULL::text, agent text DEFAUL
 
 COMMENT ON FUNCTION public.is_paused(task text, agent text, mission bigint) IS 'Whether everything, this task, this agent or this mission is paused. Without arguments: whether everything is.';
 
+CREATE FUNCTION public.is_schedule_paused(schedule text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$ select exists (select from ops_controls c where c.scope = 'schedule' and c.target = is_schedule_paused.schedule) $$;
+
+COMMENT ON FUNCTION public.is_schedule_paused(schedule text) IS 'Whether this schedule plans no runs at present.';
+
 CREATE TABLE public.job_history (
     job_id bigint NOT NULL,
     task text NOT NULL,
@@ -3063,7 +3075,7 @@ begin
   return was.scope is null;
 end $$;
 
-COMMENT ON FUNCTION public.pause(scope text, target text, hard boolean, reason text) IS 'Anybody who may ask for work may stop it; only who paused, or the operator, may resume. Nothing of the scope (all, agent, task, mission) starts any more; hard: what runs is aborted and given back. True when it was not paused before.';
+COMMENT ON FUNCTION public.pause(scope text, target text, hard boolean, reason text) IS 'Anybody who may ask for work may stop it; only who paused, or the operator, may resume. Nothing of the scope (all, agent, task, mission) starts any more; hard: what runs is aborted and given back. A paused schedule plans no runs. True when it was not paused before.';
 
 CREATE TABLE public.ops_controls (
     scope text NOT NULL,
@@ -3073,12 +3085,12 @@ CREATE TABLE public.ops_controls (
     reason text,
     since timestamp with time zone DEFAULT public.clock_now() NOT NULL,
     CONSTRAINT ops_controls_check CHECK (((scope = 'all'::text) = (target = ''::text))),
-    CONSTRAINT ops_controls_scope_check CHECK ((scope = ANY (ARRAY['all'::text, 'agent'::text, 'task'::text, 'mission'::text])))
+    CONSTRAINT ops_controls_scope_check CHECK ((scope = ANY (ARRAY['all'::text, 'agent'::text, 'task'::text, 'mission'::text, 'schedule'::text])))
 );
 
 COMMENT ON TABLE public.ops_controls IS 'What is paused, since when, by whom and why.';
 
-COMMENT ON COLUMN public.ops_controls.target IS 'The agent, the task or the mission''s id as digits; empty for all.';
+COMMENT ON COLUMN public.ops_controls.target IS 'The agent, the task, the schedule or the mission''s id as digits; empty for all.';
 
 COMMENT ON COLUMN public.ops_controls.hard IS 'Whether running work is aborted as well; it is given back and runs again after the resume.';
 
@@ -3299,6 +3311,32 @@ begin
 end $_$;
 
 COMMENT ON FUNCTION public.plan_faults(plan jsonb) IS 'Everything that is wrong with a plan, at once; no rows for a sound one.';
+
+CREATE FUNCTION public.plan_runs(specs jsonb, planned_for timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare s record; planned integer := 0;
+begin
+  -- A tick that comes late (the process was stopped, Postgres was away) is not simply made up for: settle_runs() knows the rule.
+  if plan_runs.planned_for < clock_now() - interval '2 minutes' then
+    return 0;
+  end if;
+  -- Locks the known crontabs in order of their identifier.
+  for s in select e ->> 'identifier' as id, e -> 'job' as job from jsonb_array_elements(specs) e order by 1 loop
+    insert into graphile_worker._private_known_crontabs as k (identifier, known_since, last_execution) values (s.id, plan_runs.planned_for, plan_runs.planned_for)
+      on conflict (identifier) do update set last_execution = excluded.last_execution where k.last_execution is null or k.last_execution < excluded.last_execution;
+    continue when not found;
+    if is_schedule_paused(s.id) then
+      insert into ops_cron_runs (schedule, planned_for, state) values (s.id, plan_runs.planned_for, 'paused') on conflict do nothing;
+    elsif queue_run(s.id, plan_runs.planned_for, s.job, false) is not null then
+      planned := planned + 1;
+    end if;
+  end loop;
+  return planned;
+end $$;
+
+COMMENT ON FUNCTION public.plan_runs(specs jsonb, planned_for timestamp with time zone) IS 'In place of graphile-worker''s own query: the runs that are due at this minute, each once across all workers.';
 
 CREATE FUNCTION public.policy_fault(key text, value jsonb) RETURNS text
     LANGUAGE sql STABLE
@@ -3723,6 +3761,32 @@ begin
   return null;
 end $$;
 
+CREATE FUNCTION public.queue_run(schedule text, planned_for timestamp with time zone, job jsonb, made_up boolean) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare queued bigint; tries integer := 0;
+begin
+  if exists (select from ops_cron_runs r where r.schedule = queue_run.schedule and r.planned_for = queue_run.planned_for) then
+    return null;
+  end if;
+  -- NULL means "not queued" (graphile_worker.add_job under contention on a key).
+  while queued is null and tries < 10 loop
+    tries := tries + 1;
+    queued := (graphile_worker.add_job(job ->> 'task',
+      (coalesce(job -> 'payload', '{}') || jsonb_build_object('_cron', jsonb_build_object('ts', queue_run.planned_for, 'backfilled', queue_run.made_up)))::json,
+      job ->> 'queueName', queue_run.planned_for, (job ->> 'maxAttempts')::integer, job ->> 'jobKey', (job ->> 'priority')::integer, null, job ->> 'jobKeyMode')).id;
+  end loop;
+  if queued is null then
+    raise exception 'the run of % could not be queued: its key is being changed', queue_run.schedule using errcode = '55P03';
+  end if;
+  update ops_cron_runs r set state = 'replaced' where r.job_id = queued and r.state = 'queued';
+  insert into ops_cron_runs (schedule, planned_for, state, job_id, made_up) values (queue_run.schedule, queue_run.planned_for, 'queued', queued, queue_run.made_up);
+  return queued;
+end $$;
+
+COMMENT ON FUNCTION public.queue_run(schedule text, planned_for timestamp with time zone, job jsonb, made_up boolean) IS 'Queues the job of one planned run and writes its row.';
+
 CREATE FUNCTION public.raise_alert(severity text, fingerprint text, title text, body text DEFAULT ''::text, runbook text DEFAULT NULL::text, kind text DEFAULT 'problem'::text, hold boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -4039,6 +4103,20 @@ begin
   end if;
   raise exception using errcode = code, message = message, hint = remedy, detail = detail;
 end $$;
+
+CREATE FUNCTION public.register_schedules(schedules jsonb) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+  insert into ops_schedules as s (id, task, line, file, missed, made_up_for)
+    select e ->> 'id', e ->> 'task', e ->> 'line', e ->> 'file', e ->> 'missed', make_interval(secs => (e ->> 'made_up_for_ms')::double precision / 1000)
+    from jsonb_array_elements(schedules) e order by 1
+  on conflict (id) do update set task = excluded.task, line = excluded.line, file = excluded.file, missed = excluded.missed, made_up_for = excluded.made_up_for, seen_at = clock_now(),
+    -- With other times it is another plan: runs of the old one were not missed.
+    settled_until = case when substring(s.line from '^(\S+\s+){5}') is distinct from substring(excluded.line from '^(\S+\s+){5}') then clock_now() else s.settled_until end
+$$;
+
+COMMENT ON FUNCTION public.register_schedules(schedules jsonb) IS 'A worker has read these lines: [{id, task, line, file, missed, made_up_for_ms}].';
 
 CREATE FUNCTION public.reject(id bigint, reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql SECURITY DEFINER
@@ -4898,6 +4976,53 @@ begin
   perform pg_notify('approval:changed', a.id::text);
   return a;
 end $$;
+
+CREATE FUNCTION public.settle_runs(schedule text, planned timestamp with time zone[], job jsonb, until timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  s ops_schedules; pause ops_controls; missing timestamptz[]; made_up timestamptz[]; missed_count bigint; paused_count bigint;
+  late constant interval := '5 minutes';
+begin
+  select o.* into s from ops_schedules o where o.id = settle_runs.schedule for update;
+  if not found or s.settled_until >= settle_runs.until then
+    return null;
+  end if;
+  missing := array(select p from unnest(planned) p where p > s.settled_until and p <= settle_runs.until
+                     and not exists (select from ops_cron_runs r where r.schedule = s.id and r.planned_for = p) order by p);
+  update ops_schedules o set settled_until = settle_runs.until where o.id = s.id;
+  if cardinality(missing) = 0 then
+    return null;
+  end if;
+  select c.* into pause from ops_controls c where c.scope = 'schedule' and c.target = s.id;
+  insert into ops_cron_runs (schedule, planned_for, state) select s.id, p, 'paused' from unnest(missing) p where p >= pause.since;
+  get diagnostics paused_count = row_count;
+
+  -- A restart takes a while: the last run within five minutes is late, not missed, whatever the rule says.
+  made_up := case when pause.scope is not null then '{}'
+    when s.missed = 'all' then array(select p from unnest(missing) p where p >= clock_now() - greatest(s.made_up_for, late) order by p)
+    else array(select p from unnest(missing) p
+               where p >= clock_now() - case when s.missed = 'one' then greatest(s.made_up_for, late) else late end
+                 -- A later run that was planned in time is the one.
+                 and not exists (select from ops_cron_runs r where r.schedule = s.id and r.planned_for > p and r.state in ('queued', 'replaced'))
+               order by p desc limit 1) end;
+  insert into ops_cron_runs (schedule, planned_for, state)
+    select s.id, p, 'missed' from unnest(missing) p where p <> all (made_up) and (pause.since is null or p < pause.since);
+  get diagnostics missed_count = row_count;
+  -- With a key they would replace each other.
+  perform queue_run(s.id, p, case when s.missed = 'all' then job - 'jobKey' - 'jobKeyMode' else job end, true) from unnest(made_up) p order by p;
+  insert into graphile_worker._private_known_crontabs as k (identifier, known_since, last_execution) values (s.id, s.known_since, missing[cardinality(missing)])
+    on conflict (identifier) do update set last_execution = excluded.last_execution where k.last_execution is null or k.last_execution < excluded.last_execution;
+  if missed_count + cardinality(made_up) > 0 then
+    insert into ops_agent_events (kind, severity, payload)
+      values ('cron.missed', case when missed_count > 0 and s.missed <> 'skip' and cardinality(made_up) = 0 then 'warning' else 'info' end,
+              jsonb_build_object('schedule', s.id, 'task', s.task, 'rule', s.missed, 'missed', missed_count, 'made_up', cardinality(made_up), 'first', missing[1], 'last', missing[cardinality(missing)]));
+  end if;
+  return jsonb_build_object('schedule', s.id, 'missed', missed_count, 'made_up', cardinality(made_up), 'paused', paused_count);
+end $$;
+
+COMMENT ON FUNCTION public.settle_runs(schedule text, planned timestamp with time zone[], job jsonb, until timestamp with time zone) IS 'Gives a row to each planned run up to then that has none: missed, paused, or made up for as the schedule''s rule says. Null when there was none.';
 
 CREATE FUNCTION public.settle_spend(reservation bigint, cost numeric, prompt_tokens integer DEFAULT NULL::integer, completion_tokens integer DEFAULT NULL::integer) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6171,6 +6296,23 @@ COMMENT ON TABLE public.ops_budget_use IS 'What is spent and reserved: all, agen
 
 COMMENT ON COLUMN public.ops_budget_use.warned IS 'The highest of 75, 90 and 100 percent that an event has told.';
 
+CREATE TABLE public.ops_cron_runs (
+    schedule text NOT NULL,
+    planned_for timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    job_id bigint,
+    made_up boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    CONSTRAINT ops_cron_runs_check CHECK (((state = ANY (ARRAY['queued'::text, 'replaced'::text])) = (job_id IS NOT NULL))),
+    CONSTRAINT ops_cron_runs_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'missed'::text, 'paused'::text, 'replaced'::text])))
+);
+
+COMMENT ON TABLE public.ops_cron_runs IS 'Each planned run of a schedule once: its job, or that it was missed or paused.';
+
+COMMENT ON COLUMN public.ops_cron_runs.state IS 'replaced: the job still waited when the next run came, and is that one''s now.';
+
+COMMENT ON COLUMN public.ops_cron_runs.made_up IS 'Whether it had been missed, and its job was queued later.';
+
 CREATE TABLE public.ops_cursors (
     name text NOT NULL,
     tx xid8 DEFAULT '0'::xid8 NOT NULL,
@@ -6856,6 +6998,27 @@ ALTER TABLE public.ops_routes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.ops_schedules (
+    id text NOT NULL,
+    task text NOT NULL,
+    line text NOT NULL,
+    file text NOT NULL,
+    missed text NOT NULL,
+    made_up_for interval NOT NULL,
+    known_since timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    settled_until timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    CONSTRAINT ops_schedules_missed_check CHECK ((missed = ANY (ARRAY['skip'::text, 'one'::text, 'all'::text])))
+);
+
+COMMENT ON TABLE public.ops_schedules IS 'Each line of a crontab that a worker has read.';
+
+COMMENT ON COLUMN public.ops_schedules.missed IS 'What becomes of runs that were missed: skip, one (the last of them), all.';
+
+COMMENT ON COLUMN public.ops_schedules.made_up_for IS 'How old a missed run may be to be made up for.';
+
+COMMENT ON COLUMN public.ops_schedules.settled_until IS 'Every run planned up to here has its row in ops_cron_runs.';
+
 CREATE TABLE public.ops_search_cache (
     venue text NOT NULL,
     query_key text NOT NULL,
@@ -7404,6 +7567,9 @@ ALTER TABLE ONLY public.ops_budget_use
 ALTER TABLE ONLY public.ops_controls
     ADD CONSTRAINT ops_controls_pkey PRIMARY KEY (scope, target);
 
+ALTER TABLE ONLY public.ops_cron_runs
+    ADD CONSTRAINT ops_cron_runs_pkey PRIMARY KEY (schedule, planned_for);
+
 ALTER TABLE ONLY public.ops_cursors
     ADD CONSTRAINT ops_cursors_pkey PRIMARY KEY (name);
 
@@ -7511,6 +7677,9 @@ ALTER TABLE ONLY public.ops_routes
 
 ALTER TABLE ONLY public.ops_routes
     ADD CONSTRAINT ops_routes_position_key UNIQUE ("position");
+
+ALTER TABLE ONLY public.ops_schedules
+    ADD CONSTRAINT ops_schedules_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.ops_search_cache
     ADD CONSTRAINT ops_search_cache_pkey PRIMARY KEY (venue, query_key);
@@ -7623,6 +7792,10 @@ CREATE UNIQUE INDEX ops_approvals_one_open_a_step ON public.ops_approvals USING 
 CREATE INDEX ops_approvals_open ON public.ops_approvals USING btree (id) WHERE (state = 'open'::text);
 
 CREATE INDEX ops_backups_verified ON public.ops_backups USING btree (finished_at DESC) WHERE (archive = 'verified'::text);
+
+CREATE INDEX ops_cron_runs_job ON public.ops_cron_runs USING btree (job_id) WHERE (job_id IS NOT NULL);
+
+CREATE INDEX ops_cron_runs_planned_for ON public.ops_cron_runs USING btree (planned_for);
 
 CREATE UNIQUE INDEX ops_devices_name ON public.ops_devices USING btree (kind, name) WHERE (revoked_at IS NULL);
 
@@ -8091,6 +8264,9 @@ REVOKE ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) F
 GRANT ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) TO binaryrogue;
 GRANT ALL ON FUNCTION public.is_paused(task text, agent text, mission bigint) TO openclaw_tui;
 
+REVOKE ALL ON FUNCTION public.is_schedule_paused(schedule text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.is_schedule_paused(schedule text) TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.job_history TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.job_duration(h public.job_history) FROM PUBLIC;
@@ -8172,6 +8348,8 @@ REVOKE ALL ON FUNCTION public.plan_faults(plan jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.plan_faults(plan jsonb) TO binaryrogue;
 GRANT ALL ON FUNCTION public.plan_faults(plan jsonb) TO openclaw_tui;
 
+REVOKE ALL ON FUNCTION public.plan_runs(specs jsonb, planned_for timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.policy_fault(key text, value jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.policy_fault(key text, value jsonb) TO openclaw_tui;
 
@@ -8193,6 +8371,8 @@ REVOKE ALL ON FUNCTION public.queue_message(recipient text, text text, options j
 REVOKE ALL ON FUNCTION public.queue_reactions() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.queue_requests() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.queue_run(schedule text, planned_for timestamp with time zone, job jsonb, made_up boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.raise_alert(severity text, fingerprint text, title text, body text, runbook text, kind text, hold boolean) FROM PUBLIC;
 
@@ -8227,6 +8407,8 @@ REVOKE ALL ON FUNCTION public.record_drill(backup bigint, ok boolean, took_ms do
 REVOKE ALL ON FUNCTION public.record_rating(of_task text, rating integer, mission bigint, agent text, trace_id uuid, verb text, target text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.record_removed_jobs() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.register_schedules(schedules jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.reject(id bigint, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reject(id bigint, reason text) TO binaryrogue;
@@ -8303,6 +8485,8 @@ REVOKE ALL ON FUNCTION public.set_policy(key text, value jsonb, reason text) FRO
 REVOKE ALL ON FUNCTION public.set_rule_enabled(rule text, wanted boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.settle_approval(approval bigint, new_state text, given text, by_actor text, why text, result jsonb, event text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.settle_runs(schedule text, planned timestamp with time zone[], job jsonb, until timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.settle_spend(reservation bigint, cost numeric, prompt_tokens integer, completion_tokens integer) FROM PUBLIC;
 
@@ -8452,6 +8636,9 @@ GRANT SELECT ON TABLE public.ops_breakers TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_budget_use TO openclaw_tui;
 
+GRANT SELECT ON TABLE public.ops_cron_runs TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_cron_runs TO openclaw_tui;
+
 GRANT SELECT ON TABLE public.ops_cursors TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_devices TO openclaw_tui;
@@ -8510,6 +8697,9 @@ GRANT SELECT ON TABLE public.ops_repeated_calls TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_research_signals TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_routes TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_schedules TO binaryrogue;
+GRANT SELECT ON TABLE public.ops_schedules TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_search_cache TO openclaw_tui;
 
