@@ -13,7 +13,7 @@ const IN_FORCE_MS = 1000;
 const LOOK_AGAIN_MS = 60_000;
 
 /**
- * Tasks with a quota, and those that somebody stopped, ask the database at each start, where the start is spent in one upsert; the others start
+ * Tasks with a quota, and those that somebody stopped, ask the database at each start, where it is spent under the quota's row lock; the others start
  * without a query. Which tasks those are is read when something starts and a second has gone by.
  */
 export function createStartGate(db: Pick<Queryable, 'query'>): StartGate {
@@ -33,18 +33,36 @@ export function createStartGate(db: Pick<Queryable, 'query'>): StartGate {
     return looking;
   };
 
-  const ask = async (task: string): Promise<void> => {
-    const { rows } = await db.query<{
-      reason_code: HoldReason | null;
-      reason: string;
-      retry_at: Date | null;
-      wait_ms: number | null;
-    }>('select *, extract(epoch from retry_at - clock_now())::float8 * 1000 as wait_ms from start_task($1)', [task]);
-    const { reason_code, reason, retry_at, wait_ms } = rows[0]!;
-    if (reason_code === null) return;
-    const remedy =
-      reason_code === 'breaker' ? `openclaw breakers reset task:${task}` : 'openclaw policy show quota.tasks';
-    throw new HeldError(reason_code, reason, retry_at, remedy, wait_ms ?? undefined);
+  // Starts of a task that come while its question is under way are asked for together by the next: one row holds a task's quota, and a
+  // transaction a start made twenty of them wait for each other.
+  const asking = new Map<string, { waiting: PromiseWithResolvers<void>[] }>();
+
+  const ask = (task: string): Promise<void> => {
+    const own = Promise.withResolvers<void>();
+    const under = asking.get(task);
+    if (under) under.waiting.push(own);
+    else {
+      const batch = { waiting: [own] };
+      asking.set(task, batch);
+      void askInTurn(task, batch);
+    }
+    return own.promise;
+  };
+
+  const askInTurn = async (task: string, batch: { waiting: PromiseWithResolvers<void>[] }) => {
+    while (batch.waiting.length > 0) {
+      const asked = batch.waiting.splice(0);
+      try {
+        const { granted, held } = await spendStarts(db, task, asked.length);
+        asked.forEach((start, at) => {
+          if (at < granted) start.resolve();
+          else start.reject(held());
+        });
+      } catch (error) {
+        for (const start of asked) start.reject(error);
+      }
+    }
+    asking.delete(task);
   };
 
   const needsAsking = (task: string) => guarded === null || guarded.has(task);
@@ -65,6 +83,27 @@ export function createStartGate(db: Pick<Queryable, 'query'>): StartGate {
       );
     },
   };
+}
+
+async function spendStarts(db: Pick<Queryable, 'query'>, task: string, wanted: number) {
+  const { rows } = await db.query<{
+    granted: number;
+    reason_code: HoldReason | null;
+    reason: string;
+    retry_at: Date | null;
+    wait_ms: number | null;
+  }>({
+    name: 'openclaw_start_task',
+    text: 'select *, extract(epoch from retry_at - clock_now())::float8 * 1000 as wait_ms from start_task($1, $2)',
+    values: [task, wanted],
+  });
+  const { granted, reason_code, reason, retry_at, wait_ms } = rows[0]!;
+  const held = () => {
+    const remedy =
+      reason_code === 'breaker' ? `openclaw breakers reset task:${task}` : 'openclaw policy show quota.tasks';
+    return new HeldError(reason_code ?? 'policy', reason, retry_at, remedy, wait_ms ?? undefined);
+  };
+  return { granted, held };
 }
 
 /** Why policy gave a job or step back, and for how long. */

@@ -18,7 +18,7 @@ const MIB = 1_048_576;
 export function hostWatch(paths: readonly string[], sample: typeof sampleHost = sampleHost) {
   const states = new Map<string, ReturnType<typeof hysteresis>>();
   return async (db: Queryable): Promise<void> => {
-    const { disks, memory } = await sample({ paths: [...paths] });
+    const { disks, memory } = await sample({ paths: [...paths], brief: true });
     const { rows: loops } = await db.query<{ id: string; lag: number | null; rss: number | null }>(
       `select id, loop_lag_ms::float8 as lag, rss_bytes::float8 as rss from agent_status where status in ('alive', 'degraded') order by id`,
     );

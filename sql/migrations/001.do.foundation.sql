@@ -12,10 +12,11 @@ create table clock_override (
 );
 comment on table clock_override is 'Empty in production. A test writes one row here to set the time that clock_now() tells to every session.';
 
+-- Small functions that are called all the time are plpgsql and not sql: the body of one in sql, unless it is inlined, is planned
+-- anew by each statement that calls it (70 us against 15). Where every name is qualified they do without SET as well, which costs half of the rest.
 create function clock_now() returns timestamptz
-language sql stable parallel restricted
-set search_path = public, pg_catalog, pg_temp
-as $$ select coalesce((select at from clock_override), now()) $$;
+language plpgsql stable parallel restricted
+as $$ begin return coalesce((select c.at from public.clock_override c), pg_catalog.now()); end $$;
 comment on function clock_now() is 'The one clock: leases, wake-ups, quotas (UTC days) and retention use it.';
 
 -- A payload is `json`, so graphile-worker accepts what `jsonb` refuses: \u0000, lone surrogates, a number like 1e400000, and

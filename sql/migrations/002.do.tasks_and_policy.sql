@@ -99,9 +99,8 @@ comment on table ops_policy is 'Versioned policy; in force is the highest versio
 create trigger ops_policy_append_only before update or delete or truncate on ops_policy for each statement execute function raise_append_only();
 
 create function policy_value(wanted text) returns jsonb
-language sql stable
-set search_path = public, pg_catalog, pg_temp
-as $$ select value from ops_policy where key = wanted order by version desc limit 1 $$;
+language plpgsql stable
+as $$ begin return (select p.value from public.ops_policy p where p.key operator(pg_catalog.=) wanted order by p.version desc limit 1); end $$;
 
 insert into ops_policy (key, version, value, actor, reason) values
   ('sql.allow', 1, '{"effects": ["read", "write"], "tasks": [], "except": ["run_sql"]}', 'system', 'tasks that a limited SQL role may queue: those of these effects and those named, without the exceptions (run_sql reads tables that a limited role may not)'),

@@ -121,6 +121,12 @@ create index agent_heartbeats_received_at on agent_heartbeats (received_at);
 
 -- One act, as the table of actions and the SQL functions record it.
 create function record_act(verb text, target text, before jsonb, after jsonb, payload jsonb default '{}', trace_id uuid default null) returns bigint
-language sql
+language plpgsql
 set search_path = public, pg_catalog, pg_temp
-as $$ insert into agent_events (kind, verb, target, before, after, payload, trace_id) values ('act', verb, target, before, after, payload, trace_id) returning id $$;
+as $$
+declare act bigint;
+begin
+  insert into agent_events (kind, verb, target, before, after, payload, trace_id)
+    values ('act', record_act.verb, record_act.target, record_act.before, record_act.after, record_act.payload, record_act.trace_id) returning id into act;
+  return act;
+end $$;

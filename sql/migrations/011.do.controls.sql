@@ -31,11 +31,14 @@ $$;
 comment on function paused_by(text, text, bigint) is 'The control that stops this from starting, or no row.';
 
 create function is_paused(task text default null, agent text default null, mission bigint default null) returns boolean
-language sql stable
+language plpgsql stable
 set search_path = public, pg_catalog, pg_temp
-as $$ select exists (select from ops_controls c
-  where c.scope = 'all' or (c.scope = 'task' and c.target = is_paused.task) or (c.scope = 'agent' and c.target = is_paused.agent)
-     or (c.scope = 'mission' and c.target = is_paused.mission::text)) $$;
+as $$
+begin
+  return exists (select from ops_controls c
+    where c.scope = 'all' or (c.scope = 'task' and c.target = is_paused.task) or (c.scope = 'agent' and c.target = is_paused.agent)
+       or (c.scope = 'mission' and c.target = is_paused.mission::text));
+end $$;
 comment on function is_paused(text, text, bigint) is 'Whether everything, this task, this agent or this mission is paused. Without arguments: whether everything is.';
 
 -- `m12` and `12` are the same mission; an agent or a task is its name. Unknown names are refused: a pause that matches nothing

@@ -85,12 +85,13 @@ comment on function policy_fault is 'What is wrong with a value for a key of pol
 
 -- The value in force, when it fits its schema; otherwise null, which everywhere means no.
 create function sound_policy(wanted text) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = public, pg_catalog, pg_temp
 as $$
-  select p.value from (select o.value from ops_policy o where o.key = wanted order by version desc limit 1) p
-  join ops_policy_keys k on k.key = wanted where json_schema_fault(k.schema, p.value) is null
-$$;
+begin
+  return (select p.value from (select o.value from ops_policy o where o.key = wanted order by version desc limit 1) p
+          join ops_policy_keys k on k.key = wanted where json_schema_fault(k.schema, p.value) is null);
+end $$;
 comment on function sound_policy is 'The value in force, or null when it is missing or does not fit its schema: null means no.';
 
 -- Every new version passes here, also one that is inserted by hand.

@@ -54,9 +54,9 @@ create index ops_spend_mission on ops_spend (mission_id) where mission_id is not
 create index ops_spend_window on ops_spend (provider, created_at);
 
 create function utc_day() returns date
-language sql stable
+language plpgsql stable
 set search_path = public, pg_catalog, pg_temp
-as $$ select (clock_now() at time zone 'UTC')::date $$;
+as $$ begin return (clock_now() at time zone 'UTC')::date; end $$;
 comment on function utc_day() is 'The day of quotas and budgets: UTC, by the one clock, whatever zone the server or the session has.';
 
 -- What a call counts for. Also without a limit: one that is set later in the day then knows what is spent already.

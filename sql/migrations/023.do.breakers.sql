@@ -27,9 +27,9 @@ comment on column ops_breakers.opens is 'How often it has opened since it was la
 comment on column ops_breakers.probe is 'Who may try while it is half open; after probe_until somebody else may.';
 
 create function breaker_rule(name text) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = public, pg_catalog, pg_temp
-as $$ select sound_policy(case when name like 'kind:%' then 'breaker.missions' else 'breaker.services' end) $$;
+as $$ begin return sound_policy(case when name like 'kind:%' then 'breaker.missions' else 'breaker.services' end); end $$;
 
 -- Every change of state is an event, and a nudge for those who keep a copy.
 create function tell_breaker() returns trigger

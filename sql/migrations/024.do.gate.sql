@@ -48,31 +48,30 @@ create table ops_quota_use (
 );
 comment on table ops_quota_use is 'Starts of a task in a UTC day, where it has a quota.';
 
--- Spends one start of each of these tasks, all or none. One upsert a task: whoever comes at the same time waits for the row and then sees the true
--- number. Tasks without a quota are let through without a row; a malformed policy lets nothing through.
-create function spend_quota(tasks text[]) returns text
+-- Spends starts of a task, as many of those wanted as today's quota has left. Whoever comes at the same time waits for the row and then sees
+-- the true number. A task without a quota is let through without a row; a malformed policy lets nothing through.
+create function spend_quota(task text, wanted integer default 1) returns integer
 language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
-declare quotas jsonb := policy_value('quota.tasks'); wanted record; today date := utc_day(); spent text[] := '{}';
+#variable_conflict use_column
+declare quotas jsonb := policy_value('quota.tasks'); today date := utc_day(); already integer; granted integer;
 begin
-  if jsonb_typeof(quotas) is distinct from 'object' then return '*'; end if;
-  -- In order of the task's name: two who spend several meet in the same order.
-  for wanted in select t as task, count(*)::integer as n from unnest(tasks) t where quotas ? t group by t order by t loop
-    if jsonb_typeof(quotas -> wanted.task) = 'number' and wanted.n <= (quotas ->> wanted.task)::numeric then
-      insert into ops_quota_use as q (task, day, used) values (wanted.task, today, wanted.n)
-        on conflict (task, day) do update set used = q.used + excluded.used where q.used + excluded.used <= (quotas ->> wanted.task)::numeric;
-      if found then
-        spent := spent || array_fill(wanted.task, array[wanted.n]);
-        continue;
-      end if;
-    end if;
-    update ops_quota_use q set used = q.used - g.n from (select t as task, count(*)::integer as n from unnest(spent) t group by t) g where q.task = g.task and q.day = today;
-    return wanted.task;
+  if jsonb_typeof(quotas) is distinct from 'object' then return null; end if;
+  if not quotas ? spend_quota.task then return wanted; end if;
+  if jsonb_typeof(quotas -> spend_quota.task) is distinct from 'number' then return 0; end if;
+  loop
+    select q.used into already from ops_quota_use q where q.task = spend_quota.task and q.day = today for no key update;
+    exit when found;
+    insert into ops_quota_use (task, day, used) values (spend_quota.task, today, 0) on conflict (task, day) do nothing;
   end loop;
-  return null;
+  granted := least(wanted, greatest(0, floor((quotas ->> spend_quota.task)::numeric)::bigint - already));
+  if granted > 0 then
+    update ops_quota_use q set used = already + granted where q.task = spend_quota.task and q.day = today;
+  end if;
+  return granted;
 end $$;
-comment on function spend_quota(text[]) is 'Spends a start of each task from today''s quota, in the caller''s transaction. Null: done, or none has a quota; else the task that has none left, and nothing is spent.';
+comment on function spend_quota(text, integer) is 'Spends starts of a task from today''s quota in the caller''s transaction; returns how many of those wanted may start. Null: policy is malformed, and none may.';
 
 create function gate_caps(steps integer) returns text
 language plpgsql
@@ -373,9 +372,9 @@ as $$
 $$;
 
 create function gate_paused(agent text) returns boolean
-language sql stable
+language plpgsql stable
 set search_path = public, pg_catalog, pg_temp
-as $$ select is_paused(agent => gate_paused.agent) $$;
+as $$ begin return is_paused(agent => gate_paused.agent); end $$;
 comment on function gate_paused(text) is 'Whether everything, or this agent, is paused: then nothing is let in. A paused task is held at its start.';
 
 create function add_mission(
@@ -453,7 +452,7 @@ create table job_holds (
 );
 comment on table job_holds is 'Jobs that policy gave back instead of starting them, and why: quota, budget, calls, breaker, policy. They are fetched again at until, or when the policy or breaker changes.';
 
-create type start_answer as (reason_code text, reason text, retry_at timestamptz);
+create type start_answer as (granted integer, reason_code text, reason text, retry_at timestamptz);
 
 -- Null where policy is missing or malformed: then every task has to ask, and is refused.
 create function guarded_tasks() returns text[]
@@ -466,29 +465,29 @@ as $$
 $$;
 comment on function guarded_tasks() is 'The tasks that have to ask before each start: those with a quota, and those that somebody stopped.';
 
-create function start_task(task text) returns start_answer
+create function start_task(task text, wanted integer default 1) returns start_answer
 language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
-declare b ops_breakers; without text;
+declare b ops_breakers; granted integer;
 begin
   select * into b from ops_breakers o where o.name = 'task:' || task and o.state <> 'closed';
   if b.open_until > clock_now() then
-    return row ('breaker', format('task %s is stopped until %s: %s', task, to_char(b.open_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), b.reason), b.open_until)::start_answer;
+    return row (0, 'breaker', format('task %s is stopped until %s: %s', task, to_char(b.open_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), b.reason), b.open_until)::start_answer;
   elsif b.name is not null then
     -- A task's breaker opens only by hand, so that there is nothing to try when its time is over.
     update ops_breakers o set state = 'closed', opens = 0, opened_at = null, open_until = null, probe = null, probe_until = null, reason = null, updated_at = clock_now()
       where o.name = b.name and o.state = 'open' and o.open_until <= clock_now();
   end if;
-  without := spend_quota(array[task]);
-  if without = '*' then
-    return row ('policy', 'policy quota.tasks is missing or malformed, so nothing starts', null)::start_answer;
-  elsif without is not null then
-    return row ('quota', format('task %s has had its %s starts of today (UTC)', task, policy_value('quota.tasks') ->> task), (utc_day() + 1)::timestamp at time zone 'UTC')::start_answer;
+  granted := spend_quota(task, wanted);
+  if granted is null then
+    return row (0, 'policy', 'policy quota.tasks is missing or malformed, so nothing starts', null)::start_answer;
+  elsif granted < wanted then
+    return row (granted, 'quota', format('task %s has had its %s starts of today (UTC)', task, policy_value('quota.tasks') ->> task), (utc_day() + 1)::timestamp at time zone 'UTC')::start_answer;
   end if;
-  return null;
+  return row (granted, null, null, null)::start_answer;
 end $$;
-comment on function start_task(text) is 'Spends a start of this task, or says why it may not start now and when to ask again.';
+comment on function start_task(text, integer) is 'Spends starts of this task: how many of those wanted may start now, and for the others why not and when to ask again.';
 
 -- What waited for a limit looks again, because the limit has changed.
 create function release_holds(reasons text[]) returns integer

@@ -7,6 +7,7 @@ import { prepareSides } from './databases.ts';
 import { backlog } from './measures/backlog.ts';
 import { backup } from './measures/backup.ts';
 import { bulk } from './measures/bulk.ts';
+import { gate } from './measures/gate.ts';
 import { latency } from './measures/latency.ts';
 import { ledger } from './measures/ledger.ts';
 import { missions } from './measures/missions.ts';
@@ -24,7 +25,17 @@ import { printResult, printTable, type Result } from './report.ts';
 const OTHERS = 'taken by other processes, % of CPU';
 const QUIET = 15;
 
-const MEASURES: Record<string, Measure> = { ledger, bulk, single, latency, backlog, missions, backup, reactions };
+const MEASURES: Record<string, Measure> = {
+  ledger,
+  bulk,
+  single,
+  latency,
+  backlog,
+  missions,
+  gate,
+  backup,
+  reactions,
+};
 
 async function main(options: BenchOptions): Promise<number> {
   const { home, layout, remove } = temporaryHome();

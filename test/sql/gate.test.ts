@@ -108,16 +108,20 @@ test('steps a day are a cap that turns with the UTC day', async () => {
   assert.is((await propose(plan('daily', 'noop', 'noop', 'noop'))).state, 'approved');
 });
 
-test('a quota of 5 claimed by fifty at once in several processes is exactly 5, spent once for each task of a set or not at all', async () => {
+test('a quota of 5 claimed by fifty at once in several processes is exactly 5; who wants more than is left gets what is left', async () => {
   await db.pool.query(`select set_policy('quota.tasks', '{"noop": 5, "echo": 1}')`);
-  const answers = await atOnce<{ without: string | null }>(
+  const answers = await atOnce<{ granted: number }>(
     db.urlFor('openclaw_worker'),
-    `select spend_quota('{noop}') as without`,
+    `select spend_quota('noop') as granted`,
     { times: 50 },
   );
-  assert.is(answers.filter((answer) => 'without' in answer && answer.without === null).length, 5);
-  assert.is((await one<{ w: string }>(`select spend_quota('{echo,noop}') as w`)).w, 'noop');
-  assert.is((await one<{ used: number }>("select used from ops_quota_use where task = 'echo'")).used, 0);
+  assert.is(answers.filter((answer) => 'granted' in answer && answer.granted === 1).length, 5);
+  assert.is((await one<{ used: number }>("select used from ops_quota_use where task = 'noop'")).used, 5);
+  assert.equal(await one(`select spend_quota('echo', 3) as first, spend_quota('outside', 7) as free`), {
+    first: 1,
+    free: 7,
+  });
+  assert.is((await one<{ used: number }>("select used from ops_quota_use where task = 'echo'")).used, 1);
 });
 
 test('quota day in the server’s zone: it turns at midnight UTC, whatever zone the session has', async () => {
@@ -125,12 +129,12 @@ test('quota day in the server’s zone: it turns at midnight UTC, whatever zone 
   const client = await db.pool.connect();
   try {
     await client.query("set timezone = 'Asia/Tokyo'");
-    const spend = async () => (await client.query("select spend_quota('{noop}') as w")).rows[0].w;
+    const spend = async () => (await client.query("select spend_quota('noop') as granted")).rows[0].granted;
     await setClock('2026-06-01 23:59:59Z');
-    assert.is(await spend(), null);
-    assert.is(await spend(), 'noop');
+    assert.is(await spend(), 1);
+    assert.is(await spend(), 0);
     await setClock('2026-06-02 00:00:00Z');
-    assert.is(await spend(), null);
+    assert.is(await spend(), 1);
   } finally {
     await client.query('reset timezone');
     client.release();
@@ -237,7 +241,7 @@ test('a limited role answers only what policy says, and not what it asked for it
     await db.pool.query(`select set_policy('approvals.sql', '{"kinds": ["proposal"], "own": false}')`);
     assert.is((await rogue.query('select approve($1) as answer', [other.approval])).rows[0].answer, 'approve');
     assert.is((await refusal(rogue.query('select decide_proposal(a) from ops_approvals a'))).code, '42501');
-    assert.is((await refusal(rogue.query("select spend_quota('{noop}')"))).code, '42501');
+    assert.is((await refusal(rogue.query("select spend_quota('noop')"))).code, '42501');
   } finally {
     await rogue.end();
   }
