@@ -62,7 +62,11 @@ const LARGEST = 5;
  * Real figures of this host. Never fails and never waits longer than `timeoutMs`: parts are read side by side, and one
  * that fails or hangs (a dead network disk) is null with its reason.
  */
-export async function sampleHost({ paths = ['/'], timeoutMs = 5000, brief = false }: SampleOptions = {}): Promise<HostSample> {
+export async function sampleHost({
+  paths = ['/'],
+  timeoutMs = 5000,
+  brief = false,
+}: SampleOptions = {}): Promise<HostSample> {
   const unavailable: string[] = [];
   const read = async <T>(part: string, reader: () => Promise<T>): Promise<T | null> => {
     let timer: NodeJS.Timeout | undefined;
