@@ -51,6 +51,7 @@ CREATE TYPE public.spend_answer AS (
 COMMENT ON TYPE public.spend_answer IS 'Either a reservation, or why there is none (price_unknown, budget, calls, policy) and when it is worth asking again.';
 
 CREATE TYPE public.start_answer AS (
+	granted integer,
 	reason_code text,
 	reason text,
 	retry_at timestamp with time zone
@@ -427,9 +428,8 @@ end $$;
 COMMENT ON FUNCTION public.answer_approval(id bigint, answer text, reason text, output jsonb) IS 'Answers an open question with one of its options; returns the answer that holds. The first answer wins: another one afterwards is refused (OC008), the same one again is not.';
 
 CREATE FUNCTION public.clock_now() RETURNS timestamp with time zone
-    LANGUAGE sql STABLE PARALLEL RESTRICTED
-    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
-    AS $$ select coalesce((select at from clock_override), now()) $$;
+    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
+    AS $$ begin return coalesce((select c.at from public.clock_override c), pg_catalog.now()); end $$;
 
 COMMENT ON FUNCTION public.clock_now() IS 'The one clock: leases, wake-ups, quotas (UTC days) and retention use it.';
 
@@ -976,9 +976,9 @@ end $$;
 COMMENT ON FUNCTION public.breaker_report(breaker text, ok boolean, by text, error text) IS 'Counts how a call or mission ended: failures in a row open the breaker, a probe closes it or opens it for longer. ok null: it was given up and says nothing; the probe is free again.';
 
 CREATE FUNCTION public.breaker_rule(name text) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
-    AS $$ select sound_policy(case when name like 'kind:%' then 'breaker.missions' else 'breaker.services' end) $$;
+    AS $$ begin return sound_policy(case when name like 'kind:%' then 'breaker.missions' else 'breaker.services' end); end $$;
 
 CREATE FUNCTION public.budget_limit(key text, period text) RETURNS numeric
     LANGUAGE sql STABLE
@@ -2252,9 +2252,9 @@ end $$;
 COMMENT ON FUNCTION public.gate_caps(steps integer) IS 'Takes a place among the open missions and the steps from today''s, or says which cap is full.';
 
 CREATE FUNCTION public.gate_paused(agent text) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
-    AS $$ select is_paused(agent => gate_paused.agent) $$;
+    AS $$ begin return is_paused(agent => gate_paused.agent); end $$;
 
 COMMENT ON FUNCTION public.gate_paused(agent text) IS 'Whether everything, or this agent, is paused: then nothing is let in. A paused task is held at its start.';
 
@@ -2385,11 +2385,14 @@ begin
 end $$;
 
 CREATE FUNCTION public.is_paused(task text DEFAULT NULL::text, agent text DEFAULT NULL::text, mission bigint DEFAULT NULL::bigint) RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
-    AS $$ select exists (select from ops_controls c
-  where c.scope = 'all' or (c.scope = 'task' and c.target = is_paused.task) or (c.scope = 'agent' and c.target = is_paused.agent)
-     or (c.scope = 'mission' and c.target = is_paused.mission::text)) $$;
+    AS $$
+begin
+  return exists (select from ops_controls c
+    where c.scope = 'all' or (c.scope = 'task' and c.target = is_paused.task) or (c.scope = 'agent' and c.target = is_paused.agent)
+       or (c.scope = 'mission' and c.target = is_paused.mission::text));
+end $$;
 
 COMMENT ON FUNCTION public.is_paused(task text, agent text, mission bigint) IS 'Whether everything, this task, this agent or this mission is paused. Without arguments: whether everything is.';
 
@@ -3349,9 +3352,8 @@ $$;
 COMMENT ON FUNCTION public.policy_fault(key text, value jsonb) IS 'What is wrong with a value for a key of policy, or null.';
 
 CREATE FUNCTION public.policy_value(wanted text) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
-    AS $$ select value from ops_policy where key = wanted order by version desc limit 1 $$;
+    LANGUAGE plpgsql STABLE
+    AS $$ begin return (select p.value from public.ops_policy p where p.key operator(pg_catalog.=) wanted order by p.version desc limit 1); end $$;
 
 CREATE FUNCTION public.propose_changes() RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4013,9 +4015,15 @@ begin
 end $$;
 
 CREATE FUNCTION public.record_act(verb text, target text, before jsonb, after jsonb, payload jsonb DEFAULT '{}'::jsonb, trace_id uuid DEFAULT NULL::uuid) RETURNS bigint
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
-    AS $$ insert into agent_events (kind, verb, target, before, after, payload, trace_id) values ('act', verb, target, before, after, payload, trace_id) returning id $$;
+    AS $$
+declare act bigint;
+begin
+  insert into agent_events (kind, verb, target, before, after, payload, trace_id)
+    values ('act', record_act.verb, record_act.target, record_act.before, record_act.after, record_act.payload, record_act.trace_id) returning id into act;
+  return act;
+end $$;
 
 CREATE FUNCTION public.record_call(call jsonb) RETURNS bigint
     LANGUAGE sql SECURITY DEFINER
@@ -5118,12 +5126,13 @@ end $_$;
 COMMENT ON FUNCTION public.slowest_statements(at_most integer) IS 'The statements with the largest total time; no rows where the server does not keep them.';
 
 CREATE FUNCTION public.sound_policy(wanted text) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-  select p.value from (select o.value from ops_policy o where o.key = wanted order by version desc limit 1) p
-  join ops_policy_keys k on k.key = wanted where json_schema_fault(k.schema, p.value) is null
-$$;
+begin
+  return (select p.value from (select o.value from ops_policy o where o.key = wanted order by version desc limit 1) p
+          join ops_policy_keys k on k.key = wanted where json_schema_fault(k.schema, p.value) is null);
+end $$;
 
 COMMENT ON FUNCTION public.sound_policy(wanted text) IS 'The value in force, or null when it is missing or does not fit its schema: null means no.';
 
@@ -5138,30 +5147,29 @@ CREATE FUNCTION public.spend_keys(provider text, agent text, mission bigint, day
   where k is not null
 $$;
 
-CREATE FUNCTION public.spend_quota(tasks text[]) RETURNS text
+CREATE FUNCTION public.spend_quota(task text, wanted integer DEFAULT 1) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-declare quotas jsonb := policy_value('quota.tasks'); wanted record; today date := utc_day(); spent text[] := '{}';
+#variable_conflict use_column
+declare quotas jsonb := policy_value('quota.tasks'); today date := utc_day(); already integer; granted integer;
 begin
-  if jsonb_typeof(quotas) is distinct from 'object' then return '*'; end if;
-  -- In order of the task's name: two who spend several meet in the same order.
-  for wanted in select t as task, count(*)::integer as n from unnest(tasks) t where quotas ? t group by t order by t loop
-    if jsonb_typeof(quotas -> wanted.task) = 'number' and wanted.n <= (quotas ->> wanted.task)::numeric then
-      insert into ops_quota_use as q (task, day, used) values (wanted.task, today, wanted.n)
-        on conflict (task, day) do update set used = q.used + excluded.used where q.used + excluded.used <= (quotas ->> wanted.task)::numeric;
-      if found then
-        spent := spent || array_fill(wanted.task, array[wanted.n]);
-        continue;
-      end if;
-    end if;
-    update ops_quota_use q set used = q.used - g.n from (select t as task, count(*)::integer as n from unnest(spent) t group by t) g where q.task = g.task and q.day = today;
-    return wanted.task;
+  if jsonb_typeof(quotas) is distinct from 'object' then return null; end if;
+  if not quotas ? spend_quota.task then return wanted; end if;
+  if jsonb_typeof(quotas -> spend_quota.task) is distinct from 'number' then return 0; end if;
+  loop
+    select q.used into already from ops_quota_use q where q.task = spend_quota.task and q.day = today for no key update;
+    exit when found;
+    insert into ops_quota_use (task, day, used) values (spend_quota.task, today, 0) on conflict (task, day) do nothing;
   end loop;
-  return null;
+  granted := least(wanted, greatest(0, floor((quotas ->> spend_quota.task)::numeric)::bigint - already));
+  if granted > 0 then
+    update ops_quota_use q set used = already + granted where q.task = spend_quota.task and q.day = today;
+  end if;
+  return granted;
 end $$;
 
-COMMENT ON FUNCTION public.spend_quota(tasks text[]) IS 'Spends a start of each task from today''s quota, in the caller''s transaction. Null: done, or none has a quota; else the task that has none left, and nothing is spent.';
+COMMENT ON FUNCTION public.spend_quota(task text, wanted integer) IS 'Spends starts of a task from today''s quota in the caller''s transaction; returns how many of those wanted may start. Null: policy is malformed, and none may.';
 
 CREATE FUNCTION public.spread_task_retries() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -5233,42 +5241,43 @@ begin
   return m.id;
 end $$;
 
-CREATE FUNCTION public.start_task(task text) RETURNS public.start_answer
+CREATE FUNCTION public.start_task(task text, wanted integer DEFAULT 1) RETURNS public.start_answer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-declare b ops_breakers; without text;
+declare b ops_breakers; granted integer;
 begin
   select * into b from ops_breakers o where o.name = 'task:' || task and o.state <> 'closed';
   if b.open_until > clock_now() then
-    return row ('breaker', format('task %s is stopped until %s: %s', task, to_char(b.open_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), b.reason), b.open_until)::start_answer;
+    return row (0, 'breaker', format('task %s is stopped until %s: %s', task, to_char(b.open_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), b.reason), b.open_until)::start_answer;
   elsif b.name is not null then
     -- A task's breaker opens only by hand, so that there is nothing to try when its time is over.
     update ops_breakers o set state = 'closed', opens = 0, opened_at = null, open_until = null, probe = null, probe_until = null, reason = null, updated_at = clock_now()
       where o.name = b.name and o.state = 'open' and o.open_until <= clock_now();
   end if;
-  without := spend_quota(array[task]);
-  if without = '*' then
-    return row ('policy', 'policy quota.tasks is missing or malformed, so nothing starts', null)::start_answer;
-  elsif without is not null then
-    return row ('quota', format('task %s has had its %s starts of today (UTC)', task, policy_value('quota.tasks') ->> task), (utc_day() + 1)::timestamp at time zone 'UTC')::start_answer;
+  granted := spend_quota(task, wanted);
+  if granted is null then
+    return row (0, 'policy', 'policy quota.tasks is missing or malformed, so nothing starts', null)::start_answer;
+  elsif granted < wanted then
+    return row (granted, 'quota', format('task %s has had its %s starts of today (UTC)', task, policy_value('quota.tasks') ->> task), (utc_day() + 1)::timestamp at time zone 'UTC')::start_answer;
   end if;
-  return null;
+  return row (granted, null, null, null)::start_answer;
 end $$;
 
-COMMENT ON FUNCTION public.start_task(task text) IS 'Spends a start of this task, or says why it may not start now and when to ask again.';
+COMMENT ON FUNCTION public.start_task(task text, wanted integer) IS 'Spends starts of this task: how many of those wanted may start now, and for the others why not and when to ask again.';
 
 CREATE FUNCTION public.step_payload(step bigint) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
-  select resolve_paths(s.payload, jsonb_build_object(
-    'input', m.input,
-    'mission', jsonb_build_object('id', m.id, 'kind', m.kind, 'title', m.title, 'created_at', m.created_at),
-    'steps', (select coalesce(jsonb_object_agg(o.name, jsonb_build_object('state', o.state, 'output', o.output, 'error', o.error)), '{}')
-              from ops_mission_steps o where o.mission_id = m.id and o.state in ('succeeded', 'failed', 'skipped', 'unknown'))))
-  from ops_mission_steps s join ops_missions m on m.id = s.mission_id where s.id = step
-$$;
+begin
+  return (select resolve_paths(s.payload, jsonb_build_object(
+      'input', m.input,
+      'mission', jsonb_build_object('id', m.id, 'kind', m.kind, 'title', m.title, 'created_at', m.created_at),
+      'steps', (select coalesce(jsonb_object_agg(o.name, jsonb_build_object('state', o.state, 'output', o.output, 'error', o.error)), '{}')
+                from ops_mission_steps o where o.mission_id = m.id and o.state in ('succeeded', 'failed', 'skipped', 'unknown'))))
+    from ops_mission_steps s join ops_missions m on m.id = s.mission_id where s.id = step);
+end $$;
 
 COMMENT ON FUNCTION public.step_payload(step bigint) IS 'The payload of a step with every $path taken from the outputs of earlier steps.';
 
@@ -5652,9 +5661,9 @@ CREATE FUNCTION public.use_memories(ids bigint[]) RETURNS void
     AS $$ update ops_memory set used_count = used_count + 1, last_used_at = clock_now() where id in (select id from ops_memory where id = any (ids) order by id for update) $$;
 
 CREATE FUNCTION public.utc_day() RETURNS date
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
-    AS $$ select (clock_now() at time zone 'UTC')::date $$;
+    AS $$ begin return (clock_now() at time zone 'UTC')::date; end $$;
 
 COMMENT ON FUNCTION public.utc_day() IS 'The day of quotas and budgets: UTC, by the one clock, whatever zone the server or the session has.';
 
@@ -8502,7 +8511,7 @@ GRANT ALL ON FUNCTION public.sound_policy(wanted text) TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.spend_keys(provider text, agent text, mission bigint, day date) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.spend_quota(tasks text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.spend_quota(task text, wanted integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.spread_task_retries() FROM PUBLIC;
 
@@ -8513,7 +8522,7 @@ GRANT SELECT ON TABLE public.ops_mission_proposals TO openclaw_tui;
 
 REVOKE ALL ON FUNCTION public.start_mission(p public.ops_mission_proposals, mission bigint, code text, by_actor text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.start_task(task text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.start_task(task text, wanted integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.step_payload(step bigint) FROM PUBLIC;
 
