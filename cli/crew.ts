@@ -2,19 +2,39 @@ import { startGateway } from '../agents/milkbot/gateway.ts';
 import { agentFolders, startAgent, startBridge } from '../lib/agents/index.ts';
 import { EXIT, messageOf, OpenClawError } from '../lib/errors/index.ts';
 import type { Logger } from '../lib/log/index.ts';
+import { POOLS } from '../lib/tasks/types.ts';
 import { type Loop, type LoopParts, runLoop } from './loops.ts';
+import { startPools, workerLog } from './worker.ts';
 
 const AGAIN_MS = { first: 500, max: 30_000 };
 const STEADY_MS = 60_000;
+const STOP_MARGIN_MS = 5000;
+const BRIDGE_FIRST_MS = 2000;
+
+/** What the crew tells `up`, part by part. */
+export interface CrewNews {
+  ready?: boolean;
+  faults?: { file: string; message: string }[];
+  agents?: string[];
+  screen?: number;
+}
+
+const tell = (news: CrewNews) => void process.send?.(news);
 
 /**
- * The gateway, the agents and the bridge in one process: each costs a few megabytes here, and 60 to 90 as a process of its own.
- * One that fails is started again by itself, and the others go on.
+ * The pools, the gateway, the agents, the bridge and the screen in one process: each costs a few megabytes here, and 60 to 90 as
+ * a process of its own. A loop that fails is started again by itself, and the others go on; where the pools cannot go on, the
+ * process ends and is started again whole.
  */
 export function crew(): Promise<number> {
-  return runLoop('crew', {}, async (parts) => {
-    const folders = agentFolders(parts.config);
-    const members: [string, (parts: LoopParts) => Promise<Loop>][] = [
+  return runLoop('crew', { stopLimitMs: (config) => config.drainTimeoutMs + STOP_MARGIN_MS }, async (parts) => {
+    const { config } = parts;
+    const fatal = Promise.withResolvers<OpenClawError>();
+    const log = workerLog(config);
+    const pools = await startPools({ config, log, pools: POOLS, cron: true, onFatal: fatal.resolve });
+    tell({ ready: true, faults: [...pools.faults] });
+    const folders = agentFolders(config);
+    const loops: [string, (parts: LoopParts) => Promise<Loop>][] = [
       ['bridge', startBridge],
       ['gateway', (own) => startGateway({ ...own, folder: folders.get('milkbot')! })],
       ...[...folders]
@@ -24,15 +44,40 @@ export function crew(): Promise<number> {
           (own) => startAgent({ ...own, id, folder }),
         ]),
     ];
-    const kept = members.map(([name, start]) => keepRunning(name, start, parts));
-    await Promise.all(kept.map((member) => member.tried));
+    const [bridge, ...others] = loops;
+    const kept = [keepRunning(...bridge!, parts)];
+    // The first beats of the others find it there; where it cannot start, they say so and go on.
+    await Promise.race([kept[0]!.tried, new Promise((resolve) => setTimeout(resolve, BRIDGE_FIRST_MS))]);
+    kept.push(...others.map(([name, start]) => keepRunning(name, start, parts)));
+    void Promise.all(kept.map((loop) => loop.tried)).then(() => tell({ agents: [...folders.keys(), 'bridge'] }));
+    if (config.dashboard.port !== 0) kept.push(keepRunning('screen', startScreen, parts));
+    logFaultsOfTheScreen(parts.log);
     return {
-      // Only a signal ends the crew.
-      ended: new Promise<OpenClawError>(() => undefined),
+      ended: fatal.promise,
       stop: async () => {
-        await Promise.all(kept.map((member) => member.stop()));
+        await Promise.all([pools.stop('told to stop'), ...kept.map((loop) => loop.stop())]);
       },
     };
+  });
+}
+
+async function startScreen({ config, log }: LoopParts): Promise<Loop> {
+  const [{ serveScreen }, { screenSource }] = await Promise.all([
+    import('./dashboard.ts'),
+    import('./screenSource.ts'),
+  ]);
+  const { host, port } = config.dashboard;
+  const served = await serveScreen(await screenSource(), { host, port, log });
+  tell({ screen: served.port });
+  return { ended: new Promise(() => undefined), stop: served.stop };
+}
+
+/** One viewer's fault must not end the others; any other promise that nobody waits for ends the process, as in a worker. */
+function logFaultsOfTheScreen(log: Logger): void {
+  process.on('unhandledRejection', (error) => {
+    if (error instanceof Error && /\/tui\//.test(error.stack ?? ''))
+      return log.error({ err: error }, 'a fault of the screen');
+    throw error;
   });
 }
 

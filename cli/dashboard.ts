@@ -2,7 +2,7 @@ import path from 'node:path';
 import { createPool, type Pool } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { startService } from '../lib/host/serviceManager.ts';
-import { createLogger } from '../lib/log/index.ts';
+import { createLogger, type Logger } from '../lib/log/index.ts';
 import { takeSnapshot } from '../lib/status/index.ts';
 import { openFeed } from '../tui/feed/feed.ts';
 import { localSources } from '../tui/feed/locals.ts';
@@ -11,7 +11,7 @@ import { createActor } from '../tui/session/operator.ts';
 import type { Device } from '../tui/ssh/authenticate.ts';
 import { hostKey } from '../tui/ssh/hostKey.ts';
 import { startScreenServer } from '../tui/ssh/server.ts';
-import { screenSource } from './screenSource.ts';
+import { type ScreenSource, screenSource } from './screenSource.ts';
 
 /** The screen as an SSH application, until SIGTERM or SIGINT, or until whoever started it is gone. */
 export async function dashboard(options: { host?: string; port?: string }): Promise<number> {
@@ -27,7 +27,29 @@ export async function dashboard(options: { host?: string; port?: string }): Prom
   process.once('disconnect', () => stopped.resolve('its parent is gone'));
   // One viewer's fault must not end the others; it is logged, and the viewer's own connection ends with it.
   process.on('unhandledRejection', (error) => log.error({ err: error }, 'a fault of the screen'));
+  try {
+    const served = await serveScreen(source, { host, port, log });
+    // The pulse is the event loop's alone: without Postgres the screen stays, and says so.
+    const service = startService({ log, alive: async () => undefined });
+    await service.ready(`port ${served.port}`);
+    process.stdout.write(`the screen is served on ${host}:${served.port}; look: ssh -p ${served.port} ${host}\n`);
+    const reason = await stopped.promise;
+    log.info({ reason }, 'stopping');
+    await service.stopping();
+    await served.stop();
+    return EXIT.ok;
+  } finally {
+    if (process.connected) process.disconnect();
+    setTimeout(() => process.exit(), 500).unref();
+  }
+}
 
+/** Serves the screen by SSH. @throws E_PORT (75). */
+export async function serveScreen(
+  source: ScreenSource,
+  { host, port, log }: { host: string; port: number; log: Logger },
+): Promise<{ port: number; stop(): Promise<void> }> {
+  const { config } = source;
   const db = createPool(await source.actUrl(), {
     name: 'dashboard',
     max: 2,
@@ -50,6 +72,11 @@ export async function dashboard(options: { host?: string; port?: string }): Prom
   const feed = openFeed({ reader: source.reader, locals: localSources(config, () => source.reader(false)) });
   const redis = watchRedis(source.redisUrl, feed.setRedis);
   const admit = (fingerprint: string) => admitDevice(db, fingerprint);
+  const close = async () => {
+    (await redis).stop();
+    await feed.stop();
+    await Promise.all([db.end(), statusPool.end()]);
+  };
   try {
     const server = await startScreenServer({
       host,
@@ -84,23 +111,16 @@ export async function dashboard(options: { host?: string; port?: string }): Prom
       });
     });
     log.info({ host, port: server.port }, 'the screen is served');
-    process.send?.({ ready: true, port: server.port });
-    // The pulse is the event loop's alone: without Postgres the screen stays, and says so.
-    const service = startService({ log, alive: async () => undefined });
-    await service.ready(`port ${server.port}`);
-    if (!process.send)
-      process.stdout.write(`the screen is served on ${host}:${server.port}; look: ssh -p ${server.port} ${host}\n`);
-    const reason = await stopped.promise;
-    log.info({ reason }, 'stopping');
-    await service.stopping();
-    await server.stop('the screen is being stopped');
-    return EXIT.ok;
-  } finally {
-    (await redis).stop();
-    await feed.stop();
-    await Promise.all([db.end(), statusPool.end()]);
-    if (process.connected) process.disconnect();
-    setTimeout(() => process.exit(), 500).unref();
+    return {
+      port: server.port,
+      stop: async () => {
+        await server.stop('the screen is being stopped');
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
   }
 }
 

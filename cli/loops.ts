@@ -11,6 +11,8 @@ import { runningPostgres } from './context.ts';
 
 export interface LoopOptions {
   standby?: boolean;
+  /** Of the whole end, whatever hangs. Default 9.5 s. */
+  stopLimitMs?: (config: Config) => number;
 }
 
 /** What a loop is started with; several of one process share it. */
@@ -50,7 +52,7 @@ export function bridge(options: LoopOptions): Promise<number> {
 /** A loop as a process: ready is told to whoever started it, SIGTERM ends it in order, a lost singleton with 75. */
 export async function runLoop(
   name: string,
-  { standby }: LoopOptions,
+  { standby, stopLimitMs }: LoopOptions,
   start: (parts: LoopParts) => Promise<Loop>,
 ): Promise<number> {
   const config = loadConfig();
@@ -77,7 +79,7 @@ export async function runLoop(
     });
     const fault = await Promise.race([loop.ended, stopped]);
     await service.stopping();
-    setTimeout(() => process.exit(EXIT.tempfail), STOP_LIMIT_MS).unref();
+    setTimeout(() => process.exit(EXIT.tempfail), stopLimitMs?.(config) ?? STOP_LIMIT_MS).unref();
     await loop.stop();
     if (fault) throw fault;
     return EXIT.ok;
@@ -88,7 +90,6 @@ export async function runLoop(
   }
 }
 
-/** The whole end, whatever hangs. */
 const STOP_LIMIT_MS = 9500;
 
 export async function loopParts(config: Config, log: Logger, signal: AbortSignal): Promise<LoopParts> {

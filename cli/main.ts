@@ -14,8 +14,9 @@ const program = new Command('openclaw')
   );
 
 addProcessVerbs(program);
-// The table of actions pulls in much that a screen does not need; it reads it when somebody acts.
-if (process.argv[2] !== 'dash' && process.argv[2] !== 'dashboard') {
+// The table of actions pulls in much that a process which stays does not need; what acts reads it when it does.
+const STAYS = ['up', 'worker', 'agent', 'gateway', 'bridge', 'crew', 'dash', 'dashboard'];
+if (!STAYS.includes(process.argv[2] ?? '')) {
   const { addActions } = await import('./actions.ts');
   addActions(program);
 }

@@ -100,7 +100,7 @@ export function addProcessVerbs(program: Command): void {
     });
   program
     .command('crew')
-    .description('run the gateway, all agents and the bridge in this one process, as up does')
+    .description('run the pools, the gateway, all agents, the bridge and the screen in this one process, as up does')
     .action(async () => {
       const { crew } = await import('./crew.ts');
       process.exitCode = await crew();

@@ -3,20 +3,21 @@ import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { CODE_ROOT, type Config, loadConfig } from '../lib/config/index.ts';
 import { commandLineActor, createPool, DATABASE, prepareDatabase } from '../lib/db/index.ts';
-import { EXIT, messageOf, OpenClawError } from '../lib/errors/index.ts';
+import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { clearRunState, markStopping, type RunState, readRunState, takeHome } from '../lib/host/runState.ts';
 import { createLogger } from '../lib/log/index.ts';
 import { ensureServers, stopServers } from '../lib/servers/index.ts';
+import { POOLS } from '../lib/tasks/types.ts';
 import { planTerminal } from '../tui/terminal/plan.ts';
-import { submitFirstMission } from './firstMission.ts';
 import { showLiveStatus } from './liveStatus.ts';
-import { SCREEN_FLAGS, superviseScreen } from './screenProcess.ts';
 import { serverLines } from './status.ts';
+import { superviseProcess } from './superviseProcess.ts';
 import { watchServers } from './watchServers.ts';
-import { superviseProcess } from './workerProcess.ts';
 
-/** Each loop of it has 10 s. */
-const CREW_STOP_LIMIT_MS = 12_000;
+/** The crew's own limit comes first. */
+const STOP_MARGIN_MS = 7000;
+/** As bin/openclaw gives them to a screen: it is open all day, and a large young space would only grow. */
+const SCREEN_FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=128'];
 
 export interface UpOptions {
   detach?: boolean;
@@ -91,13 +92,16 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
       log.warn(line);
       say(line);
     };
-    const worker = superviseProcess('the worker', ['worker', 'missions', 'upkeep', 'reactions', 'learning'], {
+    const crew = superviseProcess('the crew', ['crew'], {
       logFd,
       logFile,
-      stopLimitMs: config.drainTimeoutMs + 5000,
+      stopLimitMs: config.drainTimeoutMs + STOP_MARGIN_MS,
       onChange,
+      onNews: ({ agents, screen }) => {
+        if (agents) say(`agents    ${agents.join(', ')}`);
+        if (screen) say(`screen    served by SSH on port ${screen}`);
+      },
     });
-    const crew = superviseProcess('the crew', ['crew'], { logFd, logFile, stopLimitMs: CREW_STOP_LIMIT_MS, onChange });
     const db = createPool(servers.postgres.urlFor('openclaw_worker', DATABASE), {
       name: 'up',
       max: 2,
@@ -105,27 +109,15 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
       source: 'cli',
       log,
     });
-    const screen =
-      config.dashboard.port === 0
-        ? undefined
-        : superviseScreen({
-            logFd: openSync(logFile, 'a', 0o600),
-            onChange: (line) => {
-              log.info(line);
-              say(`screen    ${line}`);
-            },
-          });
     const watch = watchServers(serversOptions, log, say);
     try {
-      const { faults } = await Promise.race([worker.ready, aborted(stopping.signal)]);
+      const { faults } = await Promise.race([crew.ready, aborted(stopping.signal)]);
       for (const fault of faults) say(`faulty    ${fault.file}: ${fault.message}`);
-      say(`workers   missions, upkeep, reactions, learning: pid ${worker.pid()}; log: ${logFile}`);
-      // Work is done without them: what keeps them from starting is said, and tried again.
-      crew.ready
-        .then(() => say(`agents    milkbot, atlas, scout, bridge: pid ${crew.pid()}`))
-        .catch((error: unknown) => say(`agents    not yet: ${messageOf(error)}`));
-      if (options.firstMission)
+      say(`workers   ${POOLS.join(', ')}: pid ${crew.pid()}; log: ${logFile}`);
+      if (options.firstMission) {
+        const { submitFirstMission } = await import('./firstMission.ts');
         await submitFirstMission({ config, db, plan: options.firstMission, say, signal: stopping.signal });
+      }
       say('up. Stop it with Ctrl-C, or from elsewhere with: openclaw down');
       await showLiveStatus(db, stopping.signal);
     } catch (error) {
@@ -134,7 +126,7 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
       watch.stop();
       await markStopping(config.layout);
       say('stopping: running jobs get their signal, what is unfinished is given back');
-      await Promise.all([worker.stop(), crew.stop(), screen?.stop()]);
+      await crew.stop();
       await db.end();
     }
   } catch (error) {

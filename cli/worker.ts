@@ -1,28 +1,20 @@
 import { openBus } from '../lib/bus/index.ts';
-import { loadConfig } from '../lib/config/index.ts';
+import { type Config, loadConfig } from '../lib/config/index.ts';
 import { createPool, DATABASE, type Pool } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { startService } from '../lib/host/serviceManager.ts';
-import { createLogger } from '../lib/log/index.ts';
+import { createLogger, type Logger } from '../lib/log/index.ts';
 import { ringForMissions } from '../lib/missions/doorbell.ts';
 import { findRunningServers } from '../lib/servers/index.ts';
 import { POOLS, type PoolName } from '../lib/tasks/types.ts';
-import { startWorkers } from '../lib/workers/process.ts';
+import { startWorkers, type Workers } from '../lib/workers/process.ts';
 import { runningPostgres } from './context.ts';
 
 /** Runs pools until SIGTERM or SIGINT, or until whoever started it is gone. */
 export async function worker(names: string[], { cron }: { cron: boolean }): Promise<number> {
   const pools = names.map(poolName);
   const config = loadConfig();
-  const log = createLogger({
-    name: 'worker',
-    level: config.logLevel,
-    ...(config.logFile && { destination: config.logFile }),
-  });
-  const postgres = await runningPostgres(config);
-  const probe = createPool(postgres.urlFor('openclaw_worker', DATABASE), { name: 'worker:probe', max: 1, log });
-  const readerRole = await probeDatabase(probe, postgres.origin === 'configured').finally(() => probe.end());
-
+  const log = workerLog(config);
   let stop: (reason: string, exitCode: number) => void = () => undefined;
   const stopped = new Promise<{ reason: string; exitCode: number }>((resolve) => {
     stop = (reason, exitCode) => resolve({ reason, exitCode });
@@ -31,48 +23,18 @@ export async function worker(names: string[], { cron }: { cron: boolean }): Prom
   process.once('SIGINT', () => stop('SIGINT', EXIT.ok));
   // Started by `up`: without it nobody would stop this process again.
   process.once('disconnect', () => stop('its parent is gone', EXIT.ok));
-
-  const starting = startWorkers({
-    config,
-    log,
-    workerUrl: postgres.urlFor('openclaw_worker', DATABASE),
-    readerUrl: postgres.urlFor('openclaw_tui', DATABASE),
-    ...(readerRole && { readerRole }),
-    pools,
-    withCron: cron,
-    onFatal: (error) => {
-      log.error({ err: error }, 'the worker must end');
-      // A lost lease: no drain, because everything that runs here belongs to others.
-      if (error.code === 'E_LEASE_LOST') process.exit(error.exitCode);
-      stop(error.message, error.exitCode);
-    },
-  });
+  const starting = startPools({ config, log, pools, cron, onFatal: (error) => stop(error.message, error.exitCode) });
   // Told to stop before it works: nothing to drain.
   const early = stopped.then(({ reason }) => {
     throw new OpenClawError('E_STOPPED', `stopped during the start: ${reason}`, { exitCode: EXIT.tempfail });
   });
   early.catch(() => undefined);
-  const workers = await Promise.race([starting, early]).catch((error: unknown) => {
+  const running = await Promise.race([starting, early]).catch((error: unknown) => {
     log.error({ err: error }, 'the worker could not start');
     throw error;
   });
-  process.send?.({
-    ready: true,
-    pools: workers.pools.map((pool) => ({ pool: pool.pool, poolId: pool.poolId })),
-    faults: workers.faults,
-  });
-  log.info({ pools, pid: process.pid }, 'working');
-  const bus = openBus({
-    locate: async () =>
-      config.redisUrl ??
-      (await findRunningServers({ layout: config.layout, databaseUrl: config.databaseUrl })).redis?.url,
-    log,
-  });
-  const doorbellDb = createPool(postgres.urlFor('openclaw_worker', DATABASE), { name: 'doorbell', max: 1, log });
-  const doorbell = ringForMissions({ db: doorbellDb, bus, log });
-  const watch = createPool(postgres.urlFor('openclaw_worker', DATABASE), { name: 'worker:watch', max: 1, log });
-  const ids = workers.pools.map((pool) => pool.poolId);
-  const service = startService({ log, alive: () => leasesAdvance(watch, ids) });
+  process.send?.({ ready: true, faults: running.faults });
+  const service = startService({ log, alive: running.alive });
   await service.ready(`working: ${pools.join(', ')}`);
 
   const { reason, exitCode } = await stopped;
@@ -83,11 +45,79 @@ export async function worker(names: string[], { cron }: { cron: boolean }): Prom
   process.once('SIGTERM', giveUp);
   process.once('SIGINT', giveUp);
   setTimeout(giveUp, config.drainTimeoutMs + 5000).unref();
-  await doorbell.stop();
-  await Promise.all([bus.close(), doorbellDb.end(), watch.end(), workers.stop(reason)]);
+  await running.stop(reason);
   log.info('stopped');
   if (process.connected) process.disconnect();
   return exitCode;
+}
+
+export function workerLog(config: Config): Logger {
+  return createLogger({
+    name: 'worker',
+    level: config.logLevel,
+    ...(config.logFile && { destination: config.logFile }),
+  });
+}
+
+export interface RunningPools {
+  readonly faults: Workers['faults'];
+  /** Rejects when the database does not answer or a pool does not renew its lease. */
+  alive(): Promise<void>;
+  stop(reason: string): Promise<void>;
+}
+
+/** Pools and the doorbell of their missions, on servers that run already. A pool that lost its lease ends the process. */
+export async function startPools({
+  config,
+  log,
+  pools,
+  cron,
+  onFatal,
+}: {
+  config: Config;
+  log: Logger;
+  pools: readonly PoolName[];
+  cron: boolean;
+  onFatal: (error: OpenClawError) => void;
+}): Promise<RunningPools> {
+  const postgres = await runningPostgres(config);
+  const workerUrl = postgres.urlFor('openclaw_worker', DATABASE);
+  const probe = createPool(workerUrl, { name: 'worker:probe', max: 1, log });
+  const readerRole = await probeDatabase(probe, postgres.origin === 'configured').finally(() => probe.end());
+  const workers = await startWorkers({
+    config,
+    log,
+    workerUrl,
+    readerUrl: postgres.urlFor('openclaw_tui', DATABASE),
+    ...(readerRole && { readerRole }),
+    pools,
+    withCron: cron,
+    onFatal: (error) => {
+      log.error({ err: error }, 'the worker must end');
+      // A lost lease: no drain, because everything that runs here belongs to others.
+      if (error.code === 'E_LEASE_LOST') process.exit(error.exitCode);
+      onFatal(error);
+    },
+  });
+  log.info({ pools, pid: process.pid }, 'working');
+  const bus = openBus({
+    locate: async () =>
+      config.redisUrl ??
+      (await findRunningServers({ layout: config.layout, databaseUrl: config.databaseUrl })).redis?.url,
+    log,
+  });
+  const doorbellDb = createPool(workerUrl, { name: 'doorbell', max: 1, log });
+  const doorbell = ringForMissions({ db: doorbellDb, bus, log });
+  const watch = createPool(workerUrl, { name: 'worker:watch', max: 1, log });
+  const ids = workers.pools.map((pool) => pool.poolId);
+  return {
+    faults: workers.faults,
+    alive: () => leasesAdvance(watch, ids),
+    stop: async (reason) => {
+      await doorbell.stop();
+      await Promise.all([bus.close(), doorbellDb.end(), watch.end(), workers.stop(reason)]);
+    },
+  };
 }
 
 const LEASE_LIMIT_S = 20;

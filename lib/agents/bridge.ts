@@ -90,6 +90,8 @@ export async function startBridge({
     onRing: () => undefined,
     onConnected: () => void round().catch(() => undefined),
   });
+  // Agents that beat now find it there.
+  await round().catch(() => undefined);
   log.info({ pid: process.pid }, 'the bridge runs');
   return {
     ended: only.lost,

@@ -10,6 +10,7 @@ import { bulk } from './measures/bulk.ts';
 import { gate } from './measures/gate.ts';
 import { latency } from './measures/latency.ts';
 import { ledger } from './measures/ledger.ts';
+import { memory } from './measures/memory.ts';
 import { missions } from './measures/missions.ts';
 import { reactions } from './measures/reactions.ts';
 import { single } from './measures/single.ts';
@@ -35,6 +36,7 @@ const MEASURES: Record<string, Measure> = {
   gate,
   backup,
   reactions,
+  memory,
 };
 
 async function main(options: BenchOptions): Promise<number> {

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import path from 'node:path';
 import { CODE_ROOT } from '../lib/config/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
+import type { CrewNews } from './crew.ts';
 
 export interface SupervisedProcess {
   /** Resolves at the first "ready", rejects when the process ends before it. */
@@ -10,6 +11,8 @@ export interface SupervisedProcess {
   stop: () => Promise<void>;
 }
 
+/** As bin/openclaw gives them: it is idle most of the time, and a large young space would only grow. */
+const FLAGS = ['--max-semi-space-size=4'];
 /** A process that has not said "ready" by then hangs. */
 const START_LIMIT_MS = 60_000;
 const RESTART_MS = { first: 500, max: 30_000 };
@@ -17,7 +20,7 @@ const RESTART_MS = { first: 500, max: 30_000 };
 const STEADY_MS = 60_000;
 
 /**
- * Runs a verb (`worker missions upkeep`, `crew`) as a child process and starts it again whenever it ends, with a growing
+ * Runs a verb (`crew`) as a child process and starts it again whenever it ends, with a growing
  * pause, so that one crash costs a second and a crash loop costs nothing. Exit code 78 (configuration) is not retried.
  *
  * @param what how it is called in what is said of it: `the worker`.
@@ -30,7 +33,15 @@ export function superviseProcess(
     logFile,
     stopLimitMs,
     onChange,
-  }: { logFd: number; logFile: string; stopLimitMs: number; onChange: (line: string) => void },
+    onNews = () => undefined,
+  }: {
+    logFd: number;
+    logFile: string;
+    stopLimitMs: number;
+    onChange: (line: string) => void;
+    /** Whatever else it tells of itself. */
+    onNews?: (news: CrewNews) => void;
+  },
 ): SupervisedProcess {
   let child: ChildProcess | undefined;
   let stopping = false;
@@ -52,15 +63,16 @@ export function superviseProcess(
     const startedAt = Date.now();
     const running = fork(path.join(CODE_ROOT, 'cli/main.ts'), [...args], {
       stdio: ['ignore', logFd, logFd, 'ipc'],
-      execArgv: process.execArgv,
+      execArgv: [...process.execArgv, ...FLAGS],
       // By its name, so that it follows a rotation; the descriptor takes what a crash says.
       env: { ...process.env, OPENCLAW_LOG_FILE: logFile },
       // A group of its own: Ctrl-C at the terminal reaches only `up`, which then stops its workers in order.
       detached: true,
     });
     child = running;
-    running.on('message', (message: { ready?: boolean; faults?: { file: string; message: string }[] }) => {
-      if (message.ready) ready.resolve({ faults: message.faults ?? [] });
+    running.on('message', (news: CrewNews) => {
+      if (news.ready) ready.resolve({ faults: news.faults ?? [] });
+      onNews(news);
     });
     ended = new Promise((resolve) => {
       running.once('exit', (code, signal) => {
