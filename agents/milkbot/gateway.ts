@@ -18,9 +18,10 @@ import {
   WEBHOOK_PATH,
 } from '../../lib/telegram/index.ts';
 import { every } from '../../lib/workers/every.ts';
+import type { InboxRow, Surroundings } from './inbox.ts';
 import { giveMenus } from './menus.ts';
 import { tellApprovals } from './tellApprovals.ts';
-import { handleUpdate, type InboxRow, type Surroundings } from './update.ts';
+import { handleUpdate } from './update.ts';
 
 export interface GatewayOptions {
   config: Config;

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { PoolClient } from '../../lib/db/index.ts';
-import type { InboxRow, Surroundings } from './update.ts';
+import type { InboxRow, Surroundings } from './inbox.ts';
 
 /** No 0, O, 1 or I: a code is read aloud and typed. */
 const LETTERS = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';

@@ -1,0 +1,101 @@
+import { fromDatabase, type PoolClient } from '../../lib/db/index.ts';
+import { messageOf, OpenClawError } from '../../lib/errors/index.ts';
+import { scrub, toJson } from '../../lib/log/index.ts';
+import { escapeHtml } from '../../lib/telegram/index.ts';
+import { commandNamed } from './commands.ts';
+import type { Ending, InboxRow, Outcome } from './inbox.ts';
+import { type Answer, type ChatContext, mayDo } from './types.ts';
+
+export const COMMAND_LIMIT_MS = 10_000;
+
+/** Runs a command as its person; what it says, or why it could not, is the answer. */
+export async function runCommand(
+  tx: PoolClient,
+  row: InboxRow,
+  context: ChatContext,
+  name: string,
+  args: readonly string[],
+  confirmed: boolean,
+  route: string,
+  edits?: string,
+): Promise<Ending> {
+  const command = commandNamed(name);
+  if (!command)
+    return say(tx, row, { text: `There is no /${name.slice(0, 40)}. /help shows what there is.` }, route, 'refused');
+  if (!mayDo(context.person.role, command.role)) {
+    return say(
+      tx,
+      row,
+      { text: `/${name} needs the role ${command.role}; yours is ${context.person.role}.` },
+      route,
+      'refused',
+    );
+  }
+  try {
+    const said = await attempt(tx, () => command.run(context, args, confirmed));
+    return await say(tx, row, edits ? { ...said, edits } : said, route, 'answered');
+  } catch (thrown) {
+    const error = fromDatabase(thrown);
+    if (!(error instanceof OpenClawError)) context.log.warn({ err: error, command: name }, 'a command failed');
+    const lines =
+      error instanceof OpenClawError
+        ? [error.message, ...error.faults, ...(error.remedy ? [`→ ${error.remedy}`] : [])]
+        : ['That did not work; the log says why.'];
+    const ending = await say(tx, row, { text: `⚠️ ${lines.join('\n')}` }, route, 'failed');
+    return { ...ending, error: scrub(messageOf(error)).slice(0, 500) };
+  }
+}
+
+/** A statement that Postgres refuses must not take the whole transaction, or its answer, with it. */
+export async function attempt<T>(tx: PoolClient, work: () => Promise<T>): Promise<T> {
+  await tx.query('savepoint attempt');
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(
+          new OpenClawError('E_TOO_LONG', `it took longer than ${COMMAND_LIMIT_MS / 1000} s`, {
+            remedy: 'use the command line for it',
+          }),
+        ),
+      COMMAND_LIMIT_MS,
+    );
+  });
+  try {
+    const result = await Promise.race([work(), late]);
+    await tx.query('release savepoint attempt');
+    return result;
+  } catch (error) {
+    await tx.query('rollback to savepoint attempt');
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The answer of an update: queued, or in place of an earlier message. */
+export async function say(
+  tx: PoolClient,
+  row: InboxRow,
+  answer: Answer,
+  route: string,
+  outcome: Outcome,
+): Promise<Ending> {
+  const options = { ...(answer.html && { html: true }), ...(answer.buttons && { buttons: answer.buttons }) };
+  const text = scrub(answer.text) || escapeHtml('(nothing to show)');
+  if (answer.edits) {
+    await tx.query('select edit_message($1, $2, $3::jsonb)', [
+      answer.edits,
+      text,
+      toJson({ html: answer.html === true }),
+    ]);
+  } else {
+    await tx.query('select queue_message($1, $2, $3::jsonb, $4)', [
+      `telegram:${row.chat_id}`,
+      text,
+      toJson(options),
+      `in${row.id}/answer`,
+    ]);
+  }
+  return { route, outcome };
+}
