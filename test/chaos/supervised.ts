@@ -4,13 +4,13 @@ import { CODE_ROOT } from '../../lib/config/index.ts';
 
 const RESTART_MS = 500;
 
-/** A process of ours that is started again whenever it ends, as a unit with Restart=always is. */
+/** A process of ours that is started again whenever it ends, as a unit with Restart=always is. Its channel ends it with this process. */
 export function supervised(verb: readonly string[], env: Record<string, string>) {
   let child: ChildProcess | undefined;
   let stopping = false;
   let timer: NodeJS.Timeout | undefined;
   const start = () => {
-    child = spawn(path.join(CODE_ROOT, 'bin/openclaw'), verb, { env, stdio: ['ignore', 'inherit', 'inherit'] });
+    child = spawn(path.join(CODE_ROOT, 'bin/openclaw'), verb, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     child.once('exit', () => {
       child = undefined;
       if (!stopping) timer = setTimeout(start, RESTART_MS);

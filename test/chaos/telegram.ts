@@ -45,7 +45,7 @@ export default defineAgent({
       title: 'Says it again, and leaves one row',
       payload: z.object({ text: z.string() }).loose(),
       run: async ({ text }, { later, reply }) => {
-        later((tx) => tx.query("select record_act('echo', $1)", [text]));
+        later((tx) => tx.query("select record_act('echo', $1, null, null)", [text]));
         reply(text);
       },
     }),
