@@ -90,12 +90,17 @@ export async function say(
       toJson({ html: answer.html === true }),
     ]);
   } else {
-    await tx.query('select queue_message($1, $2, $3::jsonb, $4)', [
+    const { rows } = await tx.query<{ id: string }>('select queue_message($1, $2, $3::jsonb, $4) as id', [
       `telegram:${row.chat_id}`,
       text,
       toJson(options),
       `in${row.id}/answer`,
     ]);
+    if (answer.follows)
+      await tx.query('insert into mission_messages (outbox_id, mission_id) values ($1, $2) on conflict do nothing', [
+        rows[0]!.id,
+        answer.follows,
+      ]);
   }
   return { route, outcome };
 }

@@ -73,6 +73,7 @@ export const COMMANDS: readonly Command[] = [
   },
   via('pause', 'Nothing new starts', 'operator', 'pause', { usage: 'all, agent <name>, task <name>' }),
   via('resume', 'Starts go on', 'operator', 'resume', { usage: 'all, agent <name>, task <name>' }),
+  via('rate', 'Say how a mission was', 'operator', 'missions rate', { usage: 'm12 up, or down', hidden: true }),
   via('quota', 'What may still start today', 'viewer', 'quota'),
   via('cost', 'What models and searches cost', 'viewer', 'cost'),
   via('health', 'Each check with its remedy', 'viewer', 'health'),

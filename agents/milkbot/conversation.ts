@@ -89,6 +89,7 @@ async function submit(context: ChatContext, { plan, input }: NewMission): Promis
   return {
     text: `▶️ ${escapeHtml(text)}`,
     html: true,
+    ...(id && { follows: id.replace(/^m/, '') }),
     ...(id && { buttons: [[{ label: `Look at ${id}`, action: 'mission', args: [id] }]] }),
   };
 }

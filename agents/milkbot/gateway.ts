@@ -18,6 +18,7 @@ import {
   WEBHOOK_PATH,
 } from '../../lib/telegram/index.ts';
 import { every } from '../../lib/workers/every.ts';
+import { followMissions } from './follow.ts';
 import type { InboxRow, Surroundings } from './inbox.ts';
 import { giveMenus } from './menus.ts';
 import { tellApprovals } from './tellApprovals.ts';
@@ -47,6 +48,7 @@ const POLL_CALL_S = 45;
 const CHATS_AT_ONCE = 6;
 const LOOK_MS = 2000;
 const UPKEEP_MS = 5000;
+const FOLLOW_MS = 1000;
 const STOP_MS = 4000;
 const IDENTIFY_AGAIN_MS = { first: 2000, max: 60_000 };
 
@@ -155,6 +157,11 @@ async function startTelegram(
     },
     (error) => log.warn({ err: error }, 'upkeep of the chats failed; the next round tries again'),
   );
+  const follow = every(
+    FOLLOW_MS,
+    async () => (await followMissions(db)) > 0 && sender.ring(),
+    (error) => log.warn({ err: error }, 'missions were not followed; the next round does'),
+  );
   const connecting = connect(options, api, db, botId, around, bell.ring, signal);
   const handling = handleInbox(around, bell, () => sender.ring(), signal);
   void tell();
@@ -162,6 +169,7 @@ async function startTelegram(
     webhookPort: webhook?.port,
     stop: async () => {
       upkeep.stop();
+      follow.stop();
       await webhook?.stop();
       bell.ring();
       // The update in hand is committed, what is on its way out gets its end; then the rest.

@@ -31,6 +31,8 @@ export interface Answer {
   readonly buttons?: readonly (readonly Button[])[];
   /** In place of this message of the outbox, rather than as a new one. */
   readonly edits?: string;
+  /** The mission that this message shows from now on, until it ends. */
+  readonly follows?: string;
 }
 
 export interface Command {

@@ -6,6 +6,7 @@ import { COMMAND_LIMIT_MS } from './answer.ts';
 import { isListed, meet, personOf } from './chats.ts';
 import type { Ending, InboxRow, Outcome, Surroundings } from './inbox.ts';
 import { pressed } from './pressed.ts';
+import { reacted } from './reacted.ts';
 import { invite } from './strangers.ts';
 import type { ChatContext } from './types.ts';
 import { attachmentOf, type Kept, keep } from './uploads.ts';
@@ -65,8 +66,9 @@ async function decide(
   }
   const callback = update.callback_query;
   const message = callback ? undefined : messageIn(update);
-  if (!callback && !message) return { route: 'none', outcome: 'ignored' };
-  const chat = callback ? callback.message?.chat : message?.chat;
+  const reaction = update.message_reaction;
+  if (!callback && !message && !reaction) return { route: 'none', outcome: 'ignored' };
+  const chat = callback?.message?.chat ?? message?.chat ?? reaction?.chat;
   if (!row.user_id || !row.chat_id || !chat) return { route: 'none', outcome: 'ignored' };
   await meet(tx, row, chat);
   const isPrivate = chat.type === 'private';
@@ -74,6 +76,7 @@ async function decide(
   const person = await personOf(tx, row);
   if (!person) {
     if (!isPrivate) return { route: 'stranger_in_group', outcome: 'ignored' };
+    if (reaction) return { route: 'stranger', outcome: 'refused' };
     if (callback)
       return { route: 'stranger', outcome: 'refused', after: () => around.api.answerCallbackQuery(callback.id) };
     return { route: 'stranger', outcome: 'refused', ...(await invite(tx, around, row, message?.from?.first_name)) };
@@ -87,6 +90,7 @@ async function decide(
     signal: AbortSignal.any([around.signal, AbortSignal.timeout(COMMAND_LIMIT_MS)]),
     inboxId: row.id,
   };
+  if (reaction) return reacted(tx, row, context, reaction);
   if (callback) return pressed(tx, row, context, callback, around);
   if (row.kind === 'edited_message') {
     // What was done is done; an edit is no second order.

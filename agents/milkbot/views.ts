@@ -83,7 +83,7 @@ export async function missionsView({ db }: ChatContext): Promise<Answer> {
   return { text: lines.join('\n'), html: true, buttons: [open, [{ label: 'New mission', action: 'new' }]] };
 }
 
-export async function missionView({ db }: ChatContext, id: string): Promise<Answer> {
+export async function missionView({ db }: Pick<ChatContext, 'db'>, id: string): Promise<Answer> {
   const { rows } = await db.query<{
     title: string;
     state: string;

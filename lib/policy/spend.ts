@@ -58,6 +58,7 @@ export async function reserveSpend(db: Pick<Queryable, 'query'>, request: SpendR
 
 const REMEDIES: Partial<Record<HoldReason, string>> = {
   budget: 'openclaw cost shows where it went; openclaw policy set budget.usd gives more',
+  quota: 'openclaw quota shows it; openclaw policy set quota.tasks gives more',
   calls: 'wait for the window, or use another provider',
   price_unknown: 'add the model’s price to config/providers/',
   policy: 'openclaw policy list',

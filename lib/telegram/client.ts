@@ -4,7 +4,7 @@ import type { Config } from '../config/index.ts';
 export type TelegramApi = Api;
 
 /** What the bot asks for; anything else is not even sent to it. */
-export const UPDATES = ['message', 'edited_message', 'callback_query', 'my_chat_member'] as const;
+export const UPDATES = ['message', 'edited_message', 'callback_query', 'message_reaction', 'my_chat_member'] as const;
 
 const CALL_LIMIT_S = 15;
 

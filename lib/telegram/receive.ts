@@ -25,12 +25,17 @@ export async function receive(db: Queryable, botId: number, updates: readonly Up
 export function factsOf(update: Update): { kind: string; chat: number | null; user: number | null } {
   const kind = Object.keys(update).find((key) => key !== 'update_id') ?? 'empty';
   const body = (update as unknown as Record<string, unknown>)[kind] as
-    | { chat?: { id?: unknown }; from?: { id?: unknown }; message?: { chat?: { id?: unknown } } }
+    | {
+        chat?: { id?: unknown };
+        from?: { id?: unknown };
+        user?: { id?: unknown };
+        message?: { chat?: { id?: unknown } };
+      }
     | undefined;
   return {
     kind: kind.slice(0, 64),
     chat: numberOf(body?.chat?.id ?? body?.message?.chat?.id),
-    user: numberOf(body?.from?.id),
+    user: numberOf(body?.from?.id ?? body?.user?.id),
   };
 }
 

@@ -45,7 +45,7 @@ create table ops_spend (
   check ((ended_at is null) = (state = 'reserved'))
 );
 comment on table ops_spend is 'Each call that costs, from its reservation to its price; costs of agents, missions, models and days are summed from here. An estimate is what a mission was let in with: its calls draw on it.';
-comment on column ops_spend.holder is 'The pool that calls; when it is dead, the reservation is given back.';
+comment on column ops_spend.holder is 'The pool that calls (by itself the one that holds the job); when it is dead, the reservation is given back.';
 comment on column ops_spend.day is 'The UTC day, with its month, that this counts for, whenever it is settled.';
 create index ops_spend_open on ops_spend (expires_at) where state = 'reserved';
 create index ops_spend_estimate on ops_spend (mission_id) where state = 'reserved' and kind = 'estimate';
@@ -114,7 +114,7 @@ end $$;
 comment on function warn_budgets is 'Tells 75, 90 and 100 percent of each limit once a period.';
 
 create type spend_answer as (reservation bigint, reason_code text, reason text, retry_at timestamptz);
-comment on type spend_answer is 'Either a reservation, or why there is none (price_unknown, budget, calls, policy) and when it is worth asking again.';
+comment on type spend_answer is 'Either a reservation, or why there is none (price_unknown, budget, calls, quota, policy) and when it is worth asking again.';
 
 create function reserve_spend(
   provider text,
@@ -194,6 +194,12 @@ begin
       end if;
     end if;
   end if;
+  -- Last, because it is spent at once: the day's calls that cost, whoever asks and whichever service.
+  if answer.reason_code is null and kind = 'call' and amount_usd > 0 then
+    if spend_quota('{api_call}') is not null then
+      answer := row (null, 'quota', format('the %s calls of today (UTC) that quota api_call allows are spent', policy_value('quota.tasks') ->> 'api_call'), (utc_day() + 1)::timestamp at time zone 'UTC');
+    end if;
+  end if;
   if answer.reason_code is not null then
     insert into ops_agent_events (kind, severity, agent, mission_id, step_id, job, trace_id, payload, tags)
       values ('budget.refused', 'warning', reserve_spend.agent, reserve_spend.mission_id, reserve_spend.step_id, reserve_spend.job, reserve_spend.trace_id,
@@ -220,7 +226,7 @@ begin
   end if;
   insert into ops_spend (kind, provider, model, agent, task, mission_id, step_id, job, reserved_usd, holder, day, trace_id, created_at, expires_at)
     values (reserve_spend.kind, reserve_spend.provider, reserve_spend.model, reserve_spend.agent, reserve_spend.task, reserve_spend.mission_id, reserve_spend.step_id, reserve_spend.job,
-            amount_usd, reserve_spend.holder, utc_day(), reserve_spend.trace_id, clock_now(), clock_now() + keep)
+            amount_usd, coalesce(reserve_spend.holder, (select j.locked_by from graphile_worker._private_jobs j where j.id = reserve_spend.job)), utc_day(), reserve_spend.trace_id, clock_now(), clock_now() + keep)
     returning id into new_id;
   answer.reservation := new_id;
   perform warn_budgets(keys, periods);

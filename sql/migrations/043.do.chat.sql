@@ -96,3 +96,48 @@ as $$
       select 'message.unknown', 'milkbot', 'warning', jsonb_build_object('outbox', id), trace_id from lost returning 1)
   select count(*)::integer from told
 $$;
+
+-- Progress: the message that follows a mission is rewritten until it ends; then it asks how that was.
+create table mission_messages (
+  outbox_id bigint primary key references outbox (id) on delete cascade,
+  mission_id bigint not null,
+  shown text not null default '',
+  since timestamptz not null default clock_now(),
+  ended_at timestamptz
+);
+comment on table mission_messages is 'Messages that show how a mission goes. Each is one message that is rewritten, until ended_at.';
+create index mission_messages_open on mission_messages (outbox_id) where ended_at is null;
+create index mission_messages_mission on mission_messages (mission_id);
+
+create function show_mission(message bigint, text text, ended boolean, note text default null) returns void
+language plpgsql security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare f mission_messages; o outbox;
+begin
+  update mission_messages m set shown = $2, ended_at = case when $3 then clock_now() end where m.outbox_id = $1 and m.ended_at is null returning * into f;
+  if not found then return; end if;
+  select * into o from outbox where id = $1;
+  if $3 then
+    perform add_buttons($1, jsonb_build_array(jsonb_build_array(
+      jsonb_build_object('label', '👍', 'action', 'rate', 'args', jsonb_build_array('m' || f.mission_id, 'up')),
+      jsonb_build_object('label', '👎', 'action', 'rate', 'args', jsonb_build_array('m' || f.mission_id, 'down')))));
+  end if;
+  perform edit_message($1, $2, '{"html": true}');
+  if $4 is not null and o.chat_id is not null then
+    perform queue_message('telegram:' || o.chat_id, $4, '{}', format('mission/%s/ended/%s', f.mission_id, $1));
+  end if;
+end $$;
+comment on function show_mission(bigint, text, boolean, text) is 'Rewrites the message that follows a mission. At the end it gets its thumbs, and `note` goes out as a message of its own, because a rewritten one rings no phone.';
+
+-- A message of ours -> the mission that it is about: the one that it follows, or the newest of its trace.
+create function mission_of_message(chat bigint, message bigint) returns bigint
+language sql stable security definer
+set search_path = public, pg_catalog, pg_temp
+as $$
+  select coalesce((select m.mission_id from mission_messages m where m.outbox_id = coalesce(o.edits, o.id)),
+                  (select m.id from ops_missions m where m.trace_id = o.trace_id order by m.id desc limit 1))
+  from outbox o where o.chat_id = $1 and o.message_id = $2 order by o.id limit 1
+$$;
+comment on function mission_of_message(bigint, bigint) is 'The mission that a message of a chat is about, for a thumb on it; null where it is about none.';

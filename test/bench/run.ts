@@ -7,7 +7,10 @@ import { prepareSides } from './databases.ts';
 import { backlog } from './measures/backlog.ts';
 import { backup } from './measures/backup.ts';
 import { bulk } from './measures/bulk.ts';
-import { gate } from './measures/gate.ts';
+const MEASURES: Record<string, Measure> = {
+  gate,
+  commands,
+};
 import { latency } from './measures/latency.ts';
 import { ledger } from './measures/ledger.ts';
 import { memory } from './measures/memory.ts';
@@ -33,9 +36,13 @@ const MEASURES: Record<string, Measure> = {
   latency,
   backlog,
   missions,
+const MEASURES: Record<string, Measure> = {
   gate,
   backup,
   reactions,
+  commands,
+};
+  commands,
   memory,
 };
 

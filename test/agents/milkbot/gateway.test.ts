@@ -1,9 +1,11 @@
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import * as assert from 'uvu/assert';
+import { atlasAnswer } from '../../../agents/atlas/answer.ts';
 import { COMMANDS } from '../../../agents/milkbot/commands.ts';
 import { type Gateway, startGateway } from '../../../agents/milkbot/gateway.ts';
-import { registerAllAgents } from '../../../lib/agents/index.ts';
+import { requestIn } from '../../../agents/scout/words.ts';
+import { loadDefinition, registerAllAgents } from '../../../lib/agents/index.ts';
 import { openBus } from '../../../lib/bus/index.ts';
 import { CODE_ROOT, type Config, loadConfig } from '../../../lib/config/index.ts';
 import { createLogger } from '../../../lib/log/index.ts';
@@ -227,13 +229,69 @@ test('a new mission is a conversation: plan, then start', async () => {
   assert.match(summary.text, /Start/);
   const before = count(OWNER);
   telegram.press(OWNER, summary, summary.buttons[0]![0]!.callback_data);
-  assert.match((await next(OWNER, before)).text, /m\d+/);
+  const followed = await next(OWNER, before);
+  assert.match(followed.text, /m\d+/);
   assert.equal((await query("select input, source, actor from ops_missions where kind = 'hello'"))[0], {
     input: { n: 7 },
     source: 'telegram',
     actor: `telegram:${OWNER}`,
   });
+  // No worker runs here: the mission stays as it is, and its message says so; then it is cancelled.
+  await eventually(async () => /approved/.test(followed.text), 'the message follows the mission');
+  const [{ id }] = await query("select id from ops_missions where kind = 'hello'");
+  await query('select cancel_mission($1)', [id]);
+  await eventually(
+    async () => /cancelled/.test(followed.text) && followed.buttons.flat().some((button) => button.text === '👎'),
+    'it shows the end, and asks how it was',
+  );
+  const thumb = (emoji: string, from = OWNER) =>
+    telegram.push({
+      message_reaction: {
+        chat: { id: OWNER, type: 'private' },
+        message_id: followed.message_id,
+        user: { id: from, is_bot: false, first_name: 'P' },
+        date: 1,
+        old_reaction: [],
+        new_reaction: [{ type: 'emoji', emoji }],
+      },
+    });
+  assert.is((await handled(thumb('🎉'))).outcome, 'ignored');
+  assert.is((await handled(thumb('👍', 404))).outcome, 'refused', 'of a stranger');
+  assert.is((await handled(thumb('👍'))).outcome, 'answered');
+  const down = followed.buttons.flat().find((button) => button.text === '👎')!;
+  assert.is((await handled(telegram.press(OWNER, followed, down.callback_data))).outcome, 'answered');
+  assert.equal(
+    (await query("select rating from ops_outcomes where mission_id = $1 and state = 'rated' order by id", [id])).map(
+      (row) => row.rating,
+    ),
+    [1, -1],
+  );
   assert.match((await ask('/new ../../../etc/passwd')).text, /look for a plan/);
+});
+
+test('the others are reached by their names, and answer in words', async () => {
+  for (const [words, agent] of [
+    ['atlas, is anything broken?', 'atlas'],
+    ['research solar inverters', 'scout'],
+    ['Scout: what is new in PostgreSQL', 'scout'],
+  ] as const) {
+    const row = await handled(telegram.write(OWNER, words));
+    assert.is(row.outcome, 'routed', words);
+    const [sent] = await query('select recipient, kind, payload from agent_messages where dedupe_key = $1', [
+      `in${row.id}`,
+    ]);
+    assert.is(sent.recipient, agent);
+    const { handlers } = await loadDefinition(path.join(CODE_ROOT, 'agents', agent));
+    assert.ok(handlers[sent.kind]?.payload.safeParse(sent.payload).success, `${agent} takes what it is told`);
+  }
+  assert.match(await atlasAnswer(database.pool, 'how is it?'), /No open incident/);
+  await query("select open_incident('x', 'disk', 'critical', 'The disk is full', '', 'room')");
+  assert.match(await atlasAnswer(database.pool, 'how is it?'), /The disk is full[\s\S]*Needed: room/);
+  assert.equal(requestIn('Scout, please research deeply the newest Node'), {
+    query: 'deeply the newest Node',
+    depth: 'deep',
+  });
+  assert.is(requestIn('scout?'), undefined);
 });
 
 test('files are kept by hash, of known types only', async () => {
