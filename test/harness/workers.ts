@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { loadConfig } from '../../lib/config/index.ts';
 import { createLogger } from '../../lib/log/index.ts';
+import type { PoolName } from '../../lib/tasks/types.ts';
 import { startWorkers, type Workers } from '../../lib/workers/process.ts';
 import type { TestDatabase } from './database.ts';
 import { TEST_TASKS } from './template.ts';
@@ -22,7 +23,12 @@ export function testEnvironment(database: TestDatabase): Record<string, string> 
 /** Workers in this process. Stop them before the database is dropped. */
 export async function startTestWorkers(
   database: TestDatabase,
-  options: { withCron?: boolean; env?: Record<string, string>; localQueueSize?: number } = {},
+  options: {
+    withCron?: boolean;
+    env?: Record<string, string>;
+    localQueueSize?: number;
+    pools?: readonly PoolName[];
+  } = {},
 ): Promise<Workers> {
   const config = loadConfig({ env: { ...testEnvironment(database), ...options.env } });
   return startWorkers({
@@ -30,7 +36,7 @@ export async function startTestWorkers(
     log: createLogger({ name: 'test', level: 'silent' }),
     workerUrl: database.urlFor('openclaw_worker'),
     readerUrl: database.urlFor('openclaw_tui'),
-    pools: ['missions', 'upkeep'],
+    pools: options.pools ?? ['missions', 'upkeep'],
     withCron: options.withCron ?? false,
     onFatal: (error) => {
       throw error;
