@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startGateway } from '../agents/milkbot/gateway.ts';
 import { agentFolders, startAgent, startBridge } from '../lib/agents/index.ts';
 import { EXIT, messageOf, OpenClawError } from '../lib/errors/index.ts';
@@ -47,7 +48,7 @@ export function crew(): Promise<number> {
     const [bridge, ...others] = loops;
     const kept = [keepRunning(...bridge!, parts)];
     // The first beats of the others find it there; where it cannot start, they say so and go on.
-    await Promise.race([kept[0]!.tried, new Promise((resolve) => setTimeout(resolve, BRIDGE_FIRST_MS))]);
+    await Promise.race([kept[0]!.tried, sleep(BRIDGE_FIRST_MS, undefined, { ref: false })]);
     kept.push(...others.map(([name, start]) => keepRunning(name, start, parts)));
     void Promise.all(kept.map((loop) => loop.tried)).then(() => tell({ agents: [...folders.keys(), 'bridge'] }));
     if (config.dashboard.port !== 0) kept.push(keepRunning('screen', startScreen, parts));
@@ -112,7 +113,7 @@ function keepRunning(name: string, start: (parts: LoopParts) => Promise<Loop>, p
         tried.resolve();
       }
       if (Date.now() - startedAt > STEADY_MS) pauseMs = AGAIN_MS.first;
-      await Promise.race([new Promise((resolve) => setTimeout(resolve, pauseMs)), aborted(parts.signal)]);
+      await sleep(pauseMs, undefined, { signal: parts.signal }).catch(() => undefined);
       pauseMs = Math.min(pauseMs * 2, AGAIN_MS.max);
     }
   };

@@ -25,5 +25,6 @@ export default defineAgent({
     { name: 'agents', cron: '*/5 * * * * *', run: watch.agents },
     { name: 'services', cron: '*/15 * * * * *', run: watch.services },
     { name: 'host', cron: '*/30 * * * * *', run: watch.host },
+    { name: 'opportunities', cron: '45 * * * * *', run: watch.opportunities },
   ],
 });

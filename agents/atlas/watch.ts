@@ -1,6 +1,13 @@
 import type { AgentContext } from '../../lib/agents/index.ts';
 import { findRunningServers } from '../../lib/servers/index.ts';
-import { hostWatch, serviceWatch, watchAgents, watchProviders, watchQueue } from '../../lib/watch/index.ts';
+import {
+  hostWatch,
+  serviceWatch,
+  watchAgents,
+  watchOpportunities,
+  watchProviders,
+  watchQueue,
+} from '../../lib/watch/index.ts';
 
 async function redisAnswers({ layout, databaseUrl, redisUrl }: AgentContext['config']): Promise<void> {
   const { redis } = await findRunningServers({ layout, databaseUrl, redisUrl });
@@ -31,6 +38,9 @@ export const watch = {
     await services(db);
     await watchProviders(db);
     await watchQueue(db);
+  },
+  opportunities: async ({ db }: AgentContext): Promise<void> => {
+    await watchOpportunities(db);
   },
   host: async ({ db, config }: AgentContext): Promise<void> => {
     host ??= hostWatch([...new Set(['/', config.home])]);

@@ -201,11 +201,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     heart.show('stopping', job());
     stopping.abort();
     bell.ring();
-    await Promise.race([Promise.allSettled([loop, ...running]), pause(limitMs)]);
+    await within(Promise.allSettled([loop, ...running]), limitMs);
     await heart.beat('ended').catch((error: unknown) => log.warn({ err: error }, 'the last beat was not written'));
     heart.close();
     await only.release();
-    await Promise.race([pool.end(), pause(1000)]);
+    await within(pool.end(), 1000);
     log.info('the agent has stopped');
   };
   return { id, ended: only.lost, stop };
@@ -223,6 +223,15 @@ async function runTick(tick: Tick, parts: Parts, pool: Pool): Promise<void> {
   } catch (error) {
     parts.log.error({ err: error, tick: tick.name }, 'a tick failed; the next one tries again');
   }
+}
+
+/** No longer than `ms`; nothing of the waiting stays behind, which would keep the process. */
+async function within(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
 
 function pause(ms: number, signal?: AbortSignal): Promise<void> {

@@ -9,6 +9,7 @@ import {
   uptimeReport,
   uptimeText,
   watchAgents,
+  watchOpportunities,
   watchProviders,
 } from '../../../lib/watch/index.ts';
 import { freshDatabase, type TestDatabase } from '../../harness/database.ts';
@@ -176,6 +177,37 @@ test('a provider that fails and fails has its breaker opened, so that the next o
     "select what, why, jsonb_array_length(tried) as tried from ops_incidents where kind = 'provider_failing'",
   );
   assert.equal([incident.what, incident.tried], ['6 of 7 calls to minimax failed', 1]);
+});
+
+test('what could be better is a signal of type opportunity, the same one once', async () => {
+  const call = (provider: string, usd: number) =>
+    query(
+      `insert into ops_outcomes (task, provider, model, success, state, cost_usd) select 'model_call', $1, 'm', true, 'succeeded', $2 from generate_series(1, 25)`,
+      [provider, usd],
+    );
+  assert.is(await watchOpportunities(database.pool), 0);
+  await call('dear', 0.01);
+  assert.is(await watchOpportunities(database.pool), 0, 'nothing to compare it with');
+  await call('cheap', 0.001);
+  await query(
+    `insert into workers (pool_id, name, host, pid, boot_id, pool, state, concurrency, running) select 'p', 'n', 'h', 1, 'b', 'missions', 'live', 1, '{1}'`,
+  );
+  await query("select add_job('echo', '{\"n\": 1}') from generate_series(1, 3)");
+  await query("update graphile_worker._private_jobs set run_at = now() - interval '1 minute'");
+  const host = (load: number) => async () =>
+    ({ cpu: { count: 4, load_1m: load }, memory: { available_bytes: 4e9 } }) as never;
+  assert.is(await watchOpportunities(database.pool, host(3.5)), 1, 'the machine is busy');
+  assert.is(await watchOpportunities(database.pool, host(0.5)), 2);
+  const signals = await query('select type, asset, suggested_action, seen from research_signals_now order by asset');
+  assert.equal(
+    signals.map(({ type, asset, seen }) => [type, asset, seen]),
+    [
+      ['opportunity', 'dear/m', 2],
+      ['opportunity', 'pool missions', 1],
+    ],
+  );
+  assert.match(signals[1].suggested_action, /OPENCLAW_CONCURRENCY_MISSIONS to 2/);
+  await query("delete from graphile_worker._private_jobs; update workers set state = 'dead'");
 });
 
 test('a full disk is told at 80 %, and over below 75 %, without flapping between', async () => {
