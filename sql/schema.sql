@@ -48,7 +48,7 @@ CREATE TYPE public.spend_answer AS (
 	retry_at timestamp with time zone
 );
 
-COMMENT ON TYPE public.spend_answer IS 'Either a reservation, or why there is none (price_unknown, budget, calls, policy) and when it is worth asking again.';
+COMMENT ON TYPE public.spend_answer IS 'Either a reservation, or why there is none (price_unknown, budget, calls, quota, policy) and when it is worth asking again.';
 
 CREATE TYPE public.start_answer AS (
 	granted integer,
@@ -2790,6 +2790,17 @@ end $$;
 
 COMMENT ON FUNCTION public.may_act(wanted_act text, wanted_subject text, most integer, span interval, incident bigint) IS 'Counts an act against its limit (so many in so long for a subject), and records it; false where there is no room.';
 
+CREATE FUNCTION public.mission_of_message(chat bigint, message bigint) RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+  select coalesce((select m.mission_id from mission_messages m where m.outbox_id = coalesce(o.edits, o.id)),
+                  (select m.id from ops_missions m where m.trace_id = o.trace_id order by m.id desc limit 1))
+  from outbox o where o.chat_id = $1 and o.message_id = $2 order by o.id limit 1
+$_$;
+
+COMMENT ON FUNCTION public.mission_of_message(chat bigint, message bigint) IS 'The mission that a message of a chat is about, for a thumb on it; null where it is about none.';
+
 CREATE FUNCTION public.model_answered(answering_provider text, answering_model text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -4435,6 +4446,12 @@ begin
       end if;
     end if;
   end if;
+  -- Last, because it is spent at once: the day's calls that cost, whoever asks and whichever service.
+  if answer.reason_code is null and kind = 'call' and amount_usd > 0 then
+    if spend_quota('{api_call}') is not null then
+      answer := row (null, 'quota', format('the %s calls of today (UTC) that quota api_call allows are spent', policy_value('quota.tasks') ->> 'api_call'), (utc_day() + 1)::timestamp at time zone 'UTC');
+    end if;
+  end if;
   if answer.reason_code is not null then
     insert into ops_agent_events (kind, severity, agent, mission_id, step_id, job, trace_id, payload, tags)
       values ('budget.refused', 'warning', reserve_spend.agent, reserve_spend.mission_id, reserve_spend.step_id, reserve_spend.job, reserve_spend.trace_id,
@@ -4461,7 +4478,7 @@ begin
   end if;
   insert into ops_spend (kind, provider, model, agent, task, mission_id, step_id, job, reserved_usd, holder, day, trace_id, created_at, expires_at)
     values (reserve_spend.kind, reserve_spend.provider, reserve_spend.model, reserve_spend.agent, reserve_spend.task, reserve_spend.mission_id, reserve_spend.step_id, reserve_spend.job,
-            amount_usd, reserve_spend.holder, utc_day(), reserve_spend.trace_id, clock_now(), clock_now() + keep)
+            amount_usd, coalesce(reserve_spend.holder, (select j.locked_by from graphile_worker._private_jobs j where j.id = reserve_spend.job)), utc_day(), reserve_spend.trace_id, clock_now(), clock_now() + keep)
     returning id into new_id;
   answer.reservation := new_id;
   perform warn_budgets(keys, periods);
@@ -5068,6 +5085,29 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.settle_spend(reservation bigint, cost numeric, prompt_tokens integer, completion_tokens integer) IS 'What a reserved call really cost, also when it is more than was reserved. Once: a second time gives false and changes nothing.';
+
+CREATE FUNCTION public.show_mission(message bigint, text text, ended boolean, note text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+declare f mission_messages; o outbox;
+begin
+  update mission_messages m set shown = $2, ended_at = case when $3 then clock_now() end where m.outbox_id = $1 and m.ended_at is null returning * into f;
+  if not found then return; end if;
+  select * into o from outbox where id = $1;
+  if $3 then
+    perform add_buttons($1, jsonb_build_array(jsonb_build_array(
+      jsonb_build_object('label', '👍', 'action', 'rate', 'args', jsonb_build_array('m' || f.mission_id, 'up')),
+      jsonb_build_object('label', '👎', 'action', 'rate', 'args', jsonb_build_array('m' || f.mission_id, 'down')))));
+  end if;
+  perform edit_message($1, $2, '{"html": true}');
+  if $4 is not null and o.chat_id is not null then
+    perform queue_message('telegram:' || o.chat_id, $4, '{}', format('mission/%s/ended/%s', f.mission_id, $1));
+  end if;
+end $_$;
+
+COMMENT ON FUNCTION public.show_mission(message bigint, text text, ended boolean, note text) IS 'Rewrites the message that follows a mission. At the end it gets its thumbs, and `note` goes out as a message of its own, because a rewritten one rings no phone.';
 
 CREATE FUNCTION public.signal(mission bigint, name text, payload jsonb DEFAULT '{}'::jsonb, idempotency_key text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6143,6 +6183,16 @@ COMMENT ON COLUMN public.message_buttons.for_user IS 'Only this person may press
 
 COMMENT ON COLUMN public.message_buttons.used_by IS 'The inbox row of the press that won.';
 
+CREATE TABLE public.mission_messages (
+    outbox_id bigint NOT NULL,
+    mission_id bigint NOT NULL,
+    shown text DEFAULT ''::text NOT NULL,
+    since timestamp with time zone DEFAULT public.clock_now() NOT NULL,
+    ended_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.mission_messages IS 'Messages that show how a mission goes. Each is one message that is rewritten, until ended_at.';
+
 CREATE TABLE public.mission_wakes (
     id bigint NOT NULL,
     mission_id bigint NOT NULL
@@ -7113,7 +7163,7 @@ CREATE TABLE public.ops_spend (
 
 COMMENT ON TABLE public.ops_spend IS 'Each call that costs, from its reservation to its price; costs of agents, missions, models and days are summed from here. An estimate is what a mission was let in with: its calls draw on it.';
 
-COMMENT ON COLUMN public.ops_spend.holder IS 'The pool that calls; when it is dead, the reservation is given back.';
+COMMENT ON COLUMN public.ops_spend.holder IS 'The pool that calls (by itself the one that holds the job); when it is dead, the reservation is given back.';
 
 COMMENT ON COLUMN public.ops_spend.day IS 'The UTC day, with its month, that this counts for, whenever it is settled.';
 
@@ -7537,6 +7587,9 @@ ALTER TABLE ONLY public.limit_waits
 ALTER TABLE ONLY public.message_buttons
     ADD CONSTRAINT message_buttons_pkey PRIMARY KEY (token);
 
+ALTER TABLE ONLY public.mission_messages
+    ADD CONSTRAINT mission_messages_pkey PRIMARY KEY (outbox_id);
+
 ALTER TABLE ONLY public.mission_wakes
     ADD CONSTRAINT mission_wakes_pkey PRIMARY KEY (id);
 
@@ -7775,6 +7828,10 @@ CREATE INDEX limit_waits_task ON public.limit_waits USING btree (task, priority,
 CREATE INDEX limit_waits_turn ON public.limit_waits USING btree (task, key, priority, since, holder);
 
 CREATE INDEX message_buttons_outbox ON public.message_buttons USING btree (outbox_id);
+
+CREATE INDEX mission_messages_mission ON public.mission_messages USING btree (mission_id);
+
+CREATE INDEX mission_messages_open ON public.mission_messages USING btree (outbox_id) WHERE (ended_at IS NULL);
 
 CREATE INDEX ops_agent_events_created_at ON public.ops_agent_events USING btree (created_at);
 
@@ -8015,6 +8072,9 @@ ALTER TABLE ONLY public.agent_messages
 
 ALTER TABLE ONLY public.message_buttons
     ADD CONSTRAINT message_buttons_outbox_id_fkey FOREIGN KEY (outbox_id) REFERENCES public.outbox(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.mission_messages
+    ADD CONSTRAINT mission_messages_outbox_id_fkey FOREIGN KEY (outbox_id) REFERENCES public.outbox(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.ops_alert_digests
     ADD CONSTRAINT ops_alert_digests_alert_id_fkey FOREIGN KEY (alert_id) REFERENCES public.ops_alerts(id) ON DELETE CASCADE;
@@ -8309,6 +8369,8 @@ REVOKE ALL ON FUNCTION public.matching(noun text, filter jsonb, at_most integer)
 
 REVOKE ALL ON FUNCTION public.may_act(wanted_act text, wanted_subject text, most integer, span interval, incident bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.mission_of_message(chat bigint, message bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.model_answered(answering_provider text, answering_model text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.model_failed(failed_provider text, failed_model text, fault text, message text, minutes double precision[], at_least interval, asked_ago interval) FROM PUBLIC;
@@ -8499,6 +8561,8 @@ REVOKE ALL ON FUNCTION public.settle_runs(schedule text, planned timestamp with 
 
 REVOKE ALL ON FUNCTION public.settle_spend(reservation bigint, cost numeric, prompt_tokens integer, completion_tokens integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.show_mission(message bigint, text text, ended boolean, note text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.signal(mission bigint, name text, payload jsonb, idempotency_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.signal(mission bigint, name text, payload jsonb, idempotency_key text) TO binaryrogue;
 
@@ -8627,6 +8691,8 @@ GRANT SELECT ON TABLE public.limit_rates TO openclaw_tui;
 GRANT SELECT ON TABLE public.limit_slots TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.message_buttons TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.mission_messages TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.mission_wakes TO openclaw_tui;
 
