@@ -15,6 +15,17 @@ import { memory } from './measures/memory.ts';
 import { missions } from './measures/missions.ts';
 import { reactions } from './measures/reactions.ts';
 import { single } from './measures/single.ts';
+import type { Measure } from './measures/types.ts';
+import { type BenchOptions, readOptions, USAGE } from './options.ts';
+import { printResult, printTable, type Result } from './report.ts';
+
+// `npm run bench`: what the product costs over plain graphile-worker on a durable Postgres of its own. Both take turns within
+// each round and the ratio of a round is what counts, because the speed of a machine is no property of the product. The
+// exit code is 1 where a floor is missed; with --small only counts are judged.
+
+/** Of the machine's CPU, while the measure ran. */
+const OTHERS = 'taken by other processes, % of CPU';
+const QUIET = 15;
 
 const MEASURES: Record<string, Measure> = {
   ledger,
