@@ -361,7 +361,7 @@ begin
   perform record_act('missions new', 'p' || p.id, null, jsonb_build_object('state', 'proposed', 'kind', p.kind, 'risk', p.risk, 'approval', answer.approval), '{}', p.trace_id);
   return row (p.id, 'proposed', null, 'approval_needed', p.reason, answer.approval)::gate_answer;
 end $$;
-comment on function propose_mission is 'The one door to a mission: validates the plan whole, asks policy, and stores the proposal with what became of it; an approved one has its mission and job, all in the caller''s transaction.';
+comment on function propose_mission is 'The one door to a mission: validates the plan whole, asks policy, and stores the proposal with what became of it; an approved one has its mission and job, all in the caller''s transaction. Call it in FROM: select (propose_mission(...)).* would call it once for each column.';
 
 create function tell_refusal(proposal bigint, kind text, title text, agent text, code text, reason text, trace_id uuid, untrusted boolean) returns void
 language sql
@@ -565,6 +565,8 @@ language plpgsql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
 begin
+  -- Shared with whoever closes it and then releases what waits: this park is either there to be released, or sees that it is closed.
+  perform from ops_breakers b join ops_missions m on b.name = 'kind:' || m.kind where m.id = park_broken.mission for share of b;
   update ops_missions m set state = 'waiting', wait_reason = 'breaker', job_id = null, wake_at = greatest(coalesce(b.open_until, b.probe_until), clock_now() + interval '1 second')
     from ops_breakers b
     where m.id = mission and m.job_id = job and m.epoch = 0 and m.state in ('approved', 'waiting') and b.name = 'kind:' || m.kind and b.state <> 'closed';
