@@ -3047,6 +3047,8 @@ CREATE FUNCTION public.park_broken(mission bigint, job bigint) RETURNS boolean
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
 begin
+  -- Shared with whoever closes it and then releases what waits: this park is either there to be released, or sees that it is closed.
+  perform from ops_breakers b join ops_missions m on b.name = 'kind:' || m.kind where m.id = park_broken.mission for share of b;
   update ops_missions m set state = 'waiting', wait_reason = 'breaker', job_id = null, wake_at = greatest(coalesce(b.open_until, b.probe_until), clock_now() + interval '1 second')
     from ops_breakers b
     where m.id = mission and m.job_id = job and m.epoch = 0 and m.state in ('approved', 'waiting') and b.name = 'kind:' || m.kind and b.state <> 'closed';
@@ -3580,7 +3582,7 @@ begin
   return row (p.id, 'proposed', null, 'approval_needed', p.reason, answer.approval)::gate_answer;
 end $_$;
 
-COMMENT ON FUNCTION public.propose_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean, agent text, cost_estimate_usd numeric) IS 'The one door to a mission: validates the plan whole, asks policy, and stores the proposal with what became of it; an approved one has its mission and job, all in the caller''s transaction.';
+COMMENT ON FUNCTION public.propose_mission(plan jsonb, input jsonb, title text, priority integer, dedupe_key text, untrusted boolean, agent text, cost_estimate_usd numeric) IS 'The one door to a mission: validates the plan whole, asks policy, and stores the proposal with what became of it; an approved one has its mission and job, all in the caller''s transaction. Call it in FROM: select (propose_mission(...)).* would call it once for each column.';
 
 CREATE FUNCTION public.prune_memory(cap integer) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
