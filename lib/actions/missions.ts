@@ -150,14 +150,23 @@ export const missionActions: readonly Action[] = [
     name: 'missions cancel',
     title: 'Nothing of the mission starts any more; a step that runs is told to stop',
     args: [{ name: 'mission', description: 'its id', optional: true }],
-    options: FILTER_OPTIONS,
+    options: [
+      ...FILTER_OPTIONS,
+      {
+        flags: '--hard',
+        description: 'ends it now, whatever its worker does; a running step of effect outside is then unknown',
+      },
+    ],
     who: 'operator',
     danger: 'confirm',
     run: async (context, { args, options }) => {
       if (options.filter !== undefined) return changeMatching(context, 'missions cancel', args, options);
       const { db } = context;
       const id = parseId(args[0], 'm', 'mission');
-      const { rows } = await db.query<{ state: string }>('select cancel_mission($1) as state', [id]);
+      const { rows } = await db.query<{ state: string }>('select cancel_mission($1, $2) as state', [
+        id,
+        options.hard === true,
+      ]);
       return {
         json: { mission: `m${id}`, state: rows[0]!.state },
         text: `m${id} ${rows[0]!.state === 'cancelling' ? 'is being cancelled' : 'is cancelled'}`,

@@ -4,7 +4,7 @@ import { PermanentError } from '../tasks/define.ts';
 
 const OUTPUT_LIMIT_BYTES = 1_048_576;
 /** A step that ignores its signal is given up after this long. */
-const ABORT_GRACE_MS = 4_000;
+export const ABORT_GRACE_MS = 4_000;
 
 /**
  * OC009: a path finds nothing; class 22: it cannot be evaluated on these outputs; 57014: it takes too long. What the earlier

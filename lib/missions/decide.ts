@@ -18,7 +18,7 @@ export function recoverSteps(
   taskOf: (task: string) => Pick<LoadedTask, 'idempotent' | 'durable'> | undefined,
 ): StepEnd[] {
   const ends: StepEnd[] = [];
-  for (const step of state.steps.filter((candidate) => candidate.state === 'running')) {
+  for (const step of state.steps.filter(({ id, state: was }) => was === 'running' && !state.inFlight.has(id))) {
     const task = taskOf(step.task);
     // Of a durable function the steps count for themselves; one that came to a further step does not kill its worker by itself.
     if (task?.durable && step.progressed) step.attempt -= 1;

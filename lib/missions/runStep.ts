@@ -2,12 +2,12 @@ import { OpenClawError } from '../errors/index.ts';
 import { delayAfter } from '../queue/backoff.ts';
 import { errorClassOf, rowMessage } from '../queue/errorClass.ts';
 import { beginLimitedStep } from '../queue/limited.ts';
-import { JobAborted } from '../queue/runJob.ts';
+import { type Run, timeLimit } from '../queue/run.ts';
 import { holdOf } from '../queue/startGate.ts';
 import { createContext } from '../tasks/context.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
 import type { LoadedTask } from '../tasks/types.ts';
-import { isPermanent, outputText, settleAfterAbort } from './attempt.ts';
+import { ABORT_GRACE_MS, isPermanent, outputText } from './attempt.ts';
 import { type DurableRun, type Recorder, runFunction } from './durable/index.ts';
 import type { MissionRow, StepEnd, StepRequeue, StepRow } from './types.ts';
 
@@ -19,9 +19,8 @@ export interface StepRun {
   step: StepRow;
   steps: readonly StepRow[];
   jobId: string;
-  signal: AbortSignal;
-  /** Ends this step alone: its timeout, and a hard pause of its task. */
-  own: AbortController;
+  /** Its end by force: its timeout, a pause, a cancel, the worker's stop. */
+  own: Run;
   random?: () => number;
   recorder: Recorder;
   /** Ids of signals that functions of this mission have taken in this segment. */
@@ -35,26 +34,20 @@ export interface StepRun {
 
 /** Runs one attempt of a step to its finish; never throws. */
 export async function runStep(run: StepRun): Promise<StepFinish> {
-  const { runtime, mission, step } = run;
+  const { runtime, mission, step, own } = run;
   const started = performance.now();
   const untrusted = readsUntrusted(run);
   let inputBytes: number | null = null;
   const task = runtime.registry.tasks.get(step.task);
   // Of a durable function each step has one of its own, and it may take days.
-  const timer = task?.durable
-    ? undefined
-    : setTimeout(
-        () => run.own.abort(new JobAborted('timeout', `timed out after ${step.timeout_ms} ms`)),
-        step.timeout_ms,
-      );
-  const signal = AbortSignal.any([run.signal, run.own.signal]);
+  if (!task?.durable) limitOf(step.timeout_ms)(own);
   try {
     if (!task)
       throw new OpenClawError('E_UNKNOWN_TASK', `this worker has no task "${step.task}"`, {
         remedy: 'put its file into a tasks folder of this host',
       });
     await runtime.starts?.admit(step.task);
-    const payload = await settleAfterAbort(resolvePayload(run), signal);
+    const payload = await own.untilAborted(resolvePayload(run), ABORT_GRACE_MS);
     inputBytes = Buffer.byteLength(JSON.stringify(payload));
     if (task.limits) {
       const lookedAt = run.seen();
@@ -75,17 +68,17 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
         scope: `m${mission.id}/${step.name}`,
         fence: { kind: 'mission', missionId: mission.id, epoch: mission.epoch },
       },
-      signal,
+      () => own.signal,
     );
     let isUntrusted = untrusted || task.untrusted;
     let value: unknown;
     if (task.durable) {
-      const result = await runFunction(run, task, payload, context, signal);
+      const result = await runFunction(run, task, payload, context, own.signal);
       if ('waits' in result) return { step, requeue: result.waits };
       value = result.value;
       isUntrusted ||= result.untrusted;
     } else {
-      value = await settleAfterAbort(task.run(task.parse(payload) as never, context), signal);
+      value = await own.untilAborted(task.run(task.parse(payload) as never, context), ABORT_GRACE_MS);
     }
     const output = outputText(value);
     return {
@@ -102,24 +95,34 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
       },
     };
   } catch (error) {
-    return finishOfError(run, task, error, signal, {
+    return finishOfError(run, task, error, {
       duration_ms: performance.now() - started,
       input_bytes: inputBytes,
       untrusted,
     });
   } finally {
-    clearTimeout(timer);
+    own.end();
   }
 }
 
+const limits = new Map<number, (run: Run) => void>();
+
+/** Steps of one timeout share what arms their timers. */
+function limitOf(timeoutMs: number): (run: Run) => void {
+  const known = limits.get(timeoutMs);
+  if (known) return known;
+  const limit = timeLimit(timeoutMs);
+  limits.set(timeoutMs, limit);
+  return limit;
+}
+
 function finishOfError(
-  { step, random }: StepRun,
+  { step, random, own }: StepRun,
   task: LoadedTask | undefined,
   error: unknown,
-  signal: AbortSignal,
   measured: Pick<StepEnd, 'duration_ms' | 'input_bytes' | 'untrusted'>,
 ): StepFinish {
-  const aborted = signal.reason instanceof JobAborted ? signal.reason : undefined;
+  const aborted = own.reason;
   // Whether an effect outside that was cut off has happened is unknown; a worker that stops lets it end in time instead.
   if (aborted?.why === 'paused' && step.effect === 'outside' && !task?.idempotent && !task?.durable)
     return {

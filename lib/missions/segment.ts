@@ -1,9 +1,8 @@
-import type { Queryable } from '../db/index.ts';
 import { OpenClawError } from '../errors/index.ts';
+import { Run } from '../queue/run.ts';
 import { JobAborted } from '../queue/runJob.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
 import type { TaskContext } from '../tasks/types.ts';
-import { CLAIM, LOAD_STEPS } from './checkpointStatement.ts';
 import { isSuspended } from './dag.ts';
 import { goByAnswers, hasWork, nextCheckpoint, PARALLEL_STEPS, recoverSteps } from './decide.ts';
 import type { DurableRun, Recorder } from './durable/index.ts';
@@ -11,8 +10,8 @@ import { missionChange } from './missionChange.ts';
 import { askAbout, stepsToAsk } from './questions.ts';
 import { HELD_BY_LIMIT, runStep, type StepFinish } from './runStep.ts';
 import { emptyEnd, openState, pauseOf, type SegmentState, soonestStartMs } from './state.ts';
-import type { Checkpoint, MissionRow, StepRow } from './types.ts';
-import type { CheckpointWriter } from './writer.ts';
+import type { Checkpoint, StepRow } from './types.ts';
+import { type CheckpointWriter, loadSteps } from './writer.ts';
 
 /** Segments that run in this process, by mission id: where a cancel is delivered, the news of a signal or an answer, and a pause. */
 export const activeSegments = new Map<string, Pick<Segment, 'cancel' | 'poke' | 'controlsChanged'>>();
@@ -49,14 +48,16 @@ export type SegmentResult =
  */
 export async function runSegment(options: SegmentOptions): Promise<SegmentResult> {
   const { runtime, missionId, context } = options;
-  const claimed = await claim(runtime.db, missionId, context.job.id, options.poolId);
+  const claimed = await options.writer.claim({ mission: missionId, job: context.job.id, pool: options.poolId });
   if (!claimed) {
     // A pause that came after the job's start, or the breaker of its kind, parks the mission, so that no job of it spins.
     await runtime.db.query('select park_paused($1, $2), park_broken($1, $2)', [missionId, context.job.id]);
     context.log.debug('not claimed: the mission has ended, is paused, or belongs to another job');
     return { mission: missionId, state: 'not_claimed' };
   }
-  const segment = createSegment(options, openState(claimed.mission, claimed.steps, runtime.controls));
+  const steps = claimed.steps ?? (await loadSteps(runtime.db, missionId));
+  const begun = steps.filter((step) => claimed.begun.includes(step.id));
+  const segment = createSegment(options, openState(claimed.mission, steps, runtime.controls), begun);
   activeSegments.set(missionId, segment);
   try {
     return await segment.run();
@@ -65,32 +66,33 @@ export async function runSegment(options: SegmentOptions): Promise<SegmentResult
   }
 }
 
-async function claim(db: Queryable, missionId: string, jobId: string, poolId: string) {
-  const { rows } = await db.query<MissionRow>({
-    name: 'openclaw_claim',
-    text: CLAIM,
-    values: [missionId, jobId, poolId],
-  });
-  return rows[0] && { mission: rows[0], steps: await loadSteps(db, missionId) };
-}
-
-async function loadSteps(db: Queryable, missionId: string): Promise<StepRow[]> {
-  const { rows } = await db.query<StepRow>({ name: 'openclaw_load_steps', text: LOAD_STEPS, values: [missionId] });
-  return rows;
-}
-
-function createSegment({ runtime, writer, recorder, context, random }: SegmentOptions, state: SegmentState): Segment {
+function createSegment(
+  { runtime, writer, recorder, context, random }: SegmentOptions,
+  state: SegmentState,
+  begunByClaim: StepRow[],
+): Segment {
   const { mission, steps, inFlight, finished } = state;
-  const abort = new AbortController();
-  const signal = AbortSignal.any([context.signal, abort.signal]);
   const news = createNews();
+  const running = new Map<StepRow, Run>();
+  let aborted: JobAborted | undefined;
+  /** What runs now, and what would still start. */
+  const abort = (reason: JobAborted) => {
+    aborted ??= reason;
+    for (const own of running.values()) own.abort(reason);
+  };
   const taken = new Set<string>();
   const functions = new Map<string, DurableRun>();
-  context.signal.addEventListener('abort', news.tell, { once: true });
+  const onStop = () => {
+    const { reason } = context.signal;
+    abort(reason instanceof JobAborted ? reason : new JobAborted('stopping', 'the worker is stopping'));
+    news.tell();
+  };
+  if (context.signal.aborted) onStop();
+  else context.signal.addEventListener('abort', onStop, { once: true });
 
   const cancel = () => {
     state.cancelRequested = true;
-    abort.abort(new JobAborted('cancelled', 'the mission was cancelled'));
+    abort(new JobAborted('cancelled', 'the mission was cancelled'));
     news.tell();
   };
 
@@ -102,7 +104,6 @@ function createSegment({ runtime, writer, recorder, context, random }: SegmentOp
     news.tell();
   };
 
-  const running = new Map<StepRow, AbortController>();
   const controlsChanged = () => {
     for (const [step, own] of running) {
       const control = pauseOf(state, step);
@@ -112,7 +113,7 @@ function createSegment({ runtime, writer, recorder, context, random }: SegmentOp
   };
 
   const fenced = (): OpenClawError => {
-    abort.abort(new JobAborted('lease_lost', 'the mission was claimed by another worker'));
+    abort(new JobAborted('lease_lost', 'the mission was claimed by another worker'));
     context.log.warn({ epoch: mission.epoch }, 'a checkpoint was fenced: the mission belongs to a later epoch');
     return new OpenClawError(
       'E_FENCED',
@@ -137,8 +138,9 @@ function createSegment({ runtime, writer, recorder, context, random }: SegmentOp
 
   const start = (step: StepRow) => {
     inFlight.add(step.id);
-    const own = new AbortController();
+    const own = new Run(step.id, step.task);
     running.set(step, own);
+    if (aborted) own.abort(aborted);
     const onNews = (signalSeq: number, cancelRequested: boolean) => {
       if (cancelRequested && !state.cancelRequested) cancel();
       poke(signalSeq);
@@ -152,7 +154,6 @@ function createSegment({ runtime, writer, recorder, context, random }: SegmentOp
       onDurable,
       seen: () => state.seen,
       jobId: context.job.id,
-      signal,
       own,
       ...(random && { random }),
     };
@@ -186,6 +187,7 @@ function createSegment({ runtime, writer, recorder, context, random }: SegmentOp
   };
 
   const run = async (): Promise<SegmentResult> => {
+    for (const step of begunByClaim) start(step);
     let ends = recoverSteps(state, (task) => runtime.registry.tasks.get(task));
     for (;;) {
       const stopping = context.signal.aborted;
@@ -215,7 +217,7 @@ function createSegment({ runtime, writer, recorder, context, random }: SegmentOp
       return await run();
     } finally {
       if (inFlight.size > 0) {
-        abort.abort(new JobAborted('lease_lost', 'the segment has ended'));
+        abort(new JobAborted('lease_lost', 'the segment has ended'));
         // Bounded: a step that ignores its signal is given up by runStep.
         while (inFlight.size > 0) await news.wait(Number.POSITIVE_INFINITY);
       }

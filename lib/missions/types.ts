@@ -116,6 +116,21 @@ export interface MissionChange {
   seen: number;
 }
 
+export interface Claim {
+  mission: string;
+  job: string;
+  /** The pool that holds the job; the claim proves it. */
+  pool: string;
+}
+
+export interface Claimed {
+  mission: MissionRow;
+  /** Null: they are to be loaded, as something has happened to them. */
+  steps: StepRow[] | null;
+  /** Ids of the steps that the claim has started. */
+  begun: string[];
+}
+
 /** Everything that one segment writes at once, under the fence of its epoch: all of it, or nothing. */
 export interface Checkpoint {
   mission: string;

@@ -64,10 +64,11 @@ export class Run implements RunningJob {
    * A task that ignores its signal must not hold the job for ever. What it does after that is fenced: its lease is given up
    * by the ending that follows. Its late error is nobody's: the abort's reason has been recorded.
    */
-  untilAborted<T>(work: Promise<T>): Promise<T> {
+  untilAborted<T>(work: Promise<T>, graceMs = GRACE_MS): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#onAbort = () => {
-        this.#grace = setTimeout(() => reject(this.reason), GRACE_MS);
+        clearTimeout(this.#grace);
+        this.#grace = setTimeout(() => reject(this.reason), graceMs);
       };
       if (this.reason) this.#onAbort();
       Promise.resolve(work).then(resolve, reject);

@@ -78,7 +78,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const writerPool = createPool(workerUrl, {
     ...shared,
     ...named('missions-writer'),
-    max: 1,
+    // One a group that is under way.
+    max: 2,
     source: 'mission',
     settings: WRITER_SETTINGS,
   });
@@ -290,7 +291,7 @@ async function tick(db: Pool, own: ProcessIdentity, log: Logger, deliver: () => 
   try {
     // By itself: it may wait for the lock of a task's places, and must hold no mission's meanwhile.
     await db.query('select admit_limited()');
-    await db.query('select wake_missions(), expire_approvals(), expire_spend()');
+    await db.query('select release_strays(), wake_missions(), expire_approvals(), expire_spend()');
     const dead = await releaseDeadOnThisHost(db, own);
     if (dead.pools.length > 0) log.warn(dead, 'workers had died; their jobs were given back');
     await deliver();

@@ -65,6 +65,27 @@ begin
 end $$;
 comment on function give_back_unknown(text, bigint[]) is 'Gives back the jobs that are locked in a pool''s name and that the pool does not know of; returns how many.';
 
+-- A pool that was declared dead, or has retired, may fetch once more before it knows: such jobs belong to nobody. Looked for
+-- as long as that can be.
+create function release_strays() returns integer
+language plpgsql
+set search_path = public, pg_catalog, pg_temp
+as $$
+declare gone text[] := array(select pool_id from workers where state <> 'live' and ended_at > clock_now() - interval '2 minutes'); given integer;
+begin
+  if gone = '{}' then
+    return 0;
+  end if;
+  update graphile_worker._private_jobs j set locked_by = null, locked_at = null, attempts = greatest(j.attempts - 1, 0) where j.locked_by = any (gone);
+  get diagnostics given = row_count;
+  if given > 0 then
+    update graphile_worker._private_job_queues set locked_by = null, locked_at = null where locked_by = any (gone);
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), given));
+  end if;
+  return given;
+end $$;
+comment on function release_strays() is 'Gives back what a pool fetched after it had been declared dead or had retired; returns how many.';
+
 -- A job in whose company a worker died starts only as its pool's one suspect, and says so first: when the worker dies again, the
 -- death is counted to it alone.
 create function begin_suspect(job bigint, pool text) returns void

@@ -27,7 +27,7 @@ begin
     grant usage on schema graphile_worker to binaryrogue;
     grant execute on function
       add_job(text, jsonb, text, timestamptz, integer, text, integer, text[], text, text), add_jobs(jsonb), add_mission(jsonb, jsonb, text, integer, text, boolean),
-      cancel_job(bigint), retry_job(bigint), cancel_mission(bigint), plan_faults(jsonb), policy_value(text) to binaryrogue;
+      cancel_job(bigint), retry_job(bigint), cancel_mission(bigint, boolean), plan_faults(jsonb), policy_value(text) to binaryrogue;
     grant select on ops_approvals, ops_signals to binaryrogue;
     grant select on ops_controls, ops_schedules, ops_cron_runs to binaryrogue;
     grant execute on function pause(text, text, boolean, text), resume(text, text), is_paused(text, text, bigint), paused_by(text, text, bigint) to binaryrogue;

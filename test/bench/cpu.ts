@@ -44,6 +44,16 @@ function usageOf(pid: number): Usage | undefined {
   };
 }
 
+/** CPU, in ms, of one process. */
+export function processCpuMs(pid: number): number {
+  return usageOf(pid)?.ownMs ?? 0;
+}
+
+/** Resident memory of a process now. */
+export function residentMb(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+}
+
 export interface MachineCpu {
   totalMs: number;
   /** Of all processes but this one, its ended children, and the cluster: whatever else the machine does. */

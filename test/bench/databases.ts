@@ -7,8 +7,8 @@ import { loadTasks, registerTasks } from '../../lib/tasks/index.ts';
 import { BENCH_TASKS } from './worker/protocol.ts';
 
 /** The peer and the product in one cluster, each in a database of its own: ours has triggers where the peer has none. */
-export interface Side {
-  name: 'raw' | 'ours';
+export interface Side<Name extends string = 'raw' | 'ours'> {
+  name: Name;
   url: string;
   readerUrl: string;
   /** As the role that owns the tables, or a member of it; what asks for work and looks. */
@@ -22,6 +22,8 @@ export interface Side {
 export interface Sides {
   raw: Side;
   ours: Side;
+  /** Of missions only: it has no jobs. */
+  dbos: Side<'dbos'>;
   /** Asks for work as the limited role. */
   limitedUrl: string;
   postmaster: number;
@@ -44,13 +46,15 @@ export async function prepareSides(server: PostgresServer): Promise<Sides> {
   // Ours first: it makes the roles of the cluster.
   const ours = await prepareOurs(server);
   const raw = await prepareRaw(server);
+  const dbos = await prepareDbos(server);
   return {
     raw: raw.side,
     ours: ours.side,
+    dbos: dbos.side,
     limitedUrl: server.urlFor('binaryrogue', 'bench_ours'),
     postmaster: server.pid,
     end: async () => {
-      await Promise.all([raw.end(), ours.end()]);
+      await Promise.all([raw.end(), ours.end(), dbos.end()]);
     },
   };
 }
@@ -67,6 +71,18 @@ async function prepareRaw(server: PostgresServer) {
   return sideOf('raw', { url, readerUrl: url }, pool, admin, RAW_TABLES);
 }
 
+/** Its own start makes its tables, which a run begins without. */
+async function prepareDbos(server: PostgresServer) {
+  const maintenance = createPool(server.urlFor('postgres', 'postgres'), { name: 'bench', max: 1 });
+  await maintenance.query('create database bench_dbos owner openclaw_worker');
+  await maintenance.end();
+  const url = server.urlFor('openclaw_worker', 'bench_dbos');
+  const pool = createPool(url, { name: 'bench:dbos', max: 4 });
+  const admin = createPool(server.urlFor('postgres', 'bench_dbos'), { name: 'bench:admin', max: 1 });
+  const { side, end } = sideOf('dbos', { url, readerUrl: url }, pool, admin, []);
+  return { side: { ...side, reset: async () => void (await pool.query('drop schema if exists dbos cascade')) }, end };
+}
+
 async function prepareOurs(server: PostgresServer) {
   const prepared = await prepareDatabase(server, { database: 'bench_ours' });
   const pool = createPool(prepared.workerUrl, { name: 'bench:ours', max: 4 });
@@ -76,14 +92,14 @@ async function prepareOurs(server: PostgresServer) {
   return sideOf('ours', { url: prepared.workerUrl, readerUrl: prepared.readerUrl }, pool, admin, OUR_TABLES);
 }
 
-function sideOf(
-  name: Side['name'],
+function sideOf<Name extends string>(
+  name: Name,
   urls: { url: string; readerUrl: string },
   pool: Pool,
   admin: Pool,
   tables: readonly string[],
 ) {
-  const side: Side = {
+  const side: Side<Name> = {
     name,
     ...urls,
     pool,

@@ -14,6 +14,11 @@ export interface BenchOptions {
   outcomes: number;
   /** Rows that are searched. */
   memories: number;
+  /** Missions that have ended, and that sleep, beside those that are measured. */
+  history: number;
+  parked: number;
+  /** ms that an idle system is looked at. */
+  idleMs: number;
   /** Rows of the database that is backed up. */
   backupRows: number;
   /** ms that a side of `single` calls, and of `latency` queues. */
@@ -27,7 +32,7 @@ export interface BenchOptions {
   profile: string | undefined;
 }
 
-export const USAGE = `npm run bench -- [--rounds N] [--jobs N] [--only <measure>] [--small] [--profile <folder>]`;
+export const USAGE = `npm run bench -- [--rounds N] [--jobs N] [--missions N] [--history N] [--only <measure>] [--small] [--profile <folder>]`;
 
 const FULL = {
   rounds: 5,
@@ -37,6 +42,9 @@ const FULL = {
   events: 10_000,
   outcomes: 1_000_000,
   memories: 100_000,
+  history: 1_000_000,
+  parked: 10_000,
+  idleMs: 15_000,
   backupRows: 200_000,
   singleMs: 1500,
   latencyMs: 4000,
@@ -49,6 +57,9 @@ const SMALL = {
   events: 400,
   outcomes: 2000,
   memories: 500,
+  history: 2000,
+  parked: 500,
+  idleMs: 1500,
   backupRows: 500,
   singleMs: 120,
   latencyMs: 400,
@@ -61,6 +72,8 @@ export function readOptions(args: string[], measures: readonly string[]): BenchO
     options: {
       rounds: { type: 'string' },
       jobs: { type: 'string' },
+      missions: { type: 'string' },
+      history: { type: 'string' },
       only: { type: 'string' },
       small: { type: 'boolean', default: false },
       profile: { type: 'string' },
@@ -74,6 +87,8 @@ export function readOptions(args: string[], measures: readonly string[]): BenchO
     ...defaults,
     rounds: wholeNumber('--rounds', values.rounds) ?? defaults.rounds,
     jobs: wholeNumber('--jobs', values.jobs) ?? defaults.jobs,
+    missions: wholeNumber('--missions', values.missions) ?? defaults.missions,
+    history: wholeNumber('--history', values.history) ?? defaults.history,
     only: values.only,
     small: values.small,
     profile: values.profile,

@@ -8,11 +8,13 @@ import { backlog } from './measures/backlog.ts';
 import { backup } from './measures/backup.ts';
 import { bulk } from './measures/bulk.ts';
 import { commands } from './measures/commands.ts';
+import { curves } from './measures/curves.ts';
 import { gate } from './measures/gate.ts';
 import { latency } from './measures/latency.ts';
 import { ledger } from './measures/ledger.ts';
 import { memory } from './measures/memory.ts';
 import { missions } from './measures/missions.ts';
+import { parked } from './measures/parked.ts';
 import { reactions } from './measures/reactions.ts';
 import { single } from './measures/single.ts';
 import type { Measure } from './measures/types.ts';
@@ -34,6 +36,8 @@ const MEASURES: Record<string, Measure> = {
   latency,
   backlog,
   missions,
+  curves,
+  parked,
   gate,
   backup,
   reactions,

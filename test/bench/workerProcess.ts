@@ -7,6 +7,7 @@ const MAIN = path.join(import.meta.dirname, 'worker/main.ts');
 const LIMIT_MS = 120_000;
 
 export interface WorkerProcess {
+  readonly pid: number;
   /** Resolves when the worker has started. It may be at work before. */
   start: (options: WorkerStart) => Promise<void>;
   /** Resolves when the expected number of jobs has started; their ends may not be committed yet. */
@@ -27,6 +28,7 @@ export async function spawnWorker(profileFolder?: string): Promise<WorkerProcess
   const say = (message: ToWorker) => void child.send(message);
   await heard('loaded');
   return {
+    pid: child.pid!,
     start: async (start) => {
       say({ kind: 'start', start });
       await heard('ready');

@@ -1,3 +1,4 @@
+import { startDbos } from './dbos.ts';
 import { startOurs } from './ours.ts';
 import { expectJobs, usage } from './progress.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
@@ -10,7 +11,7 @@ process.on('message', async (message: ToWorker) => {
   if (message.kind === 'start') {
     const { side, jobs, postmaster } = message.start;
     expectJobs(jobs, postmaster, () => say({ kind: 'ran' }));
-    stop = side === 'raw' ? await startRaw(message.start) : await startOurs(message.start);
+    stop = await { raw: startRaw, ours: startOurs, dbos: startDbos }[side](message.start);
     say({ kind: 'ready' });
   } else if (message.kind === 'usage') {
     say({ kind: 'usage', usage: usage() });

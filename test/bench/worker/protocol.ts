@@ -6,7 +6,7 @@ import path from 'node:path';
 export const BENCH_TASKS = path.resolve(import.meta.dirname, '../tasks');
 
 export interface WorkerStart {
-  side: 'raw' | 'ours';
+  side: 'raw' | 'ours' | 'dbos';
   url: string;
   readerUrl: string;
   home: string;
