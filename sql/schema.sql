@@ -1041,7 +1041,7 @@ end $$;
 
 COMMENT ON FUNCTION public.cancel_job(job bigint) IS 'Ends a waiting job as cancelled, or tells the worker that runs it to abort it.';
 
-CREATE FUNCTION public.cancel_mission(mission bigint) RETURNS text
+CREATE FUNCTION public.cancel_mission(mission bigint, hard boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
@@ -1059,21 +1059,25 @@ begin
   -- What it invoked ends with it; their ids are higher.
   for invoked in select c.id from ops_mission_steps s join ops_missions c on c.parent_step_id = s.id
                  where s.mission_id = mission and s.kind = 'invoke' and s.state = 'waiting' and c.finished_at is null order by c.id loop
-    perform cancel_mission(invoked);
+    perform cancel_mission(invoked, hard);
   end loop;
-  if exists (select from ops_mission_steps where mission_id = mission and state = 'running') then
+  if not hard and exists (select from ops_mission_steps where mission_id = mission and state = 'running') then
     -- Somebody runs a step of it now: its true outcome is recorded, nothing new starts, and the worker ends the mission.
     perform pg_notify('mission:control', mission::text);
     perform record_act('missions cancel', 'm' || mission, jsonb_build_object('state', m.state), jsonb_build_object('state', m.state, 'cancel_requested', true), '{}', m.trace_id);
     return 'cancelling';
   end if;
   with ended as (
-    update ops_mission_steps set state = 'cancelled', finished_at = clock_now(), error_class = 'cancelled', error = 'the mission was cancelled'
-      where mission_id = mission and state in ('queued', 'waiting') returning id, task, attempt)
+    update ops_mission_steps s set finished_at = clock_now(), error_class = 'cancelled',
+        -- Of what is cut off, nobody knows whether it happened outside.
+        state = case when s.state = 'running' and s.effect = 'outside' and not exists (select from ops_tasks t where t.identifier = s.task and (t.idempotent or t.durable)) then 'unknown' else 'cancelled' end,
+        error = case when s.state = 'running' then 'the mission was cancelled while it ran' else 'the mission was cancelled' end
+      where mission_id = mission and state in ('queued', 'waiting', 'running') returning id, task, attempt, state)
   insert into ops_outcome_rows (mission_id, step_id, task, attempt, success, state, error_class, trace_id)
-    select mission, id, task, attempt, false, 'cancelled', 'cancelled', m.trace_id from ended
+    select mission, id, task, attempt, false, ended.state, 'cancelled', m.trace_id from ended
     on conflict (step_id, attempt) where step_id is not null do nothing;
-  update ops_missions set state = 'cancelled', finished_at = clock_now(), job_id = null, wake_at = null, wait_reason = null,
+  -- A higher epoch: whoever runs a step of it now writes nothing more, and stops.
+  update ops_missions set state = 'cancelled', finished_at = clock_now(), epoch = epoch + hard::integer, job_id = null, wake_at = null, wait_reason = null,
       error_class = 'cancelled', error = format('cancelled by %s', current_actor()) where id = mission;
   insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
     values ('mission.cancelled', mission, m.trace_id, jsonb_build_object('kind', m.kind, 'was', m.state), array[m.kind]);
@@ -1084,7 +1088,7 @@ begin
   return 'cancelled';
 end $$;
 
-COMMENT ON FUNCTION public.cancel_mission(mission bigint) IS 'Nothing of the mission starts any more; a step that runs is told to stop and its true outcome is recorded.';
+COMMENT ON FUNCTION public.cancel_mission(mission bigint, hard boolean) IS 'Nothing of the mission starts any more; a step that runs is told to stop and its true outcome is recorded. hard: it ends now, whatever its worker does; a running step of effect outside is unknown.';
 
 CREATE FUNCTION public.cancel_waiting_job(job bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4270,6 +4274,26 @@ end $$;
 
 COMMENT ON FUNCTION public.release_spend(reservation bigint) IS 'Gives a reservation back: the call was not made, or failed and costs nothing.';
 
+CREATE FUNCTION public.release_strays() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    AS $$
+declare gone text[] := array(select pool_id from workers where state <> 'live' and ended_at > clock_now() - interval '2 minutes'); given integer;
+begin
+  if gone = '{}' then
+    return 0;
+  end if;
+  update graphile_worker._private_jobs j set locked_by = null, locked_at = null, attempts = greatest(j.attempts - 1, 0) where j.locked_by = any (gone);
+  get diagnostics given = row_count;
+  if given > 0 then
+    update graphile_worker._private_job_queues set locked_by = null, locked_at = null where locked_by = any (gone);
+    perform pg_notify('jobs:insert', format('{"r":%s,"count":%s}', random(), given));
+  end if;
+  return given;
+end $$;
+
+COMMENT ON FUNCTION public.release_strays() IS 'Gives back what a pool fetched after it had been declared dead or had retired; returns how many.';
+
 CREATE FUNCTION public.remember(kind text, text text, agent text DEFAULT NULL::text, tags text[] DEFAULT '{}'::text[], confidence double precision DEFAULT 0.5, provenance jsonb DEFAULT '{}'::jsonb, untrusted boolean DEFAULT false, supersedes bigint DEFAULT NULL::bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
@@ -6686,7 +6710,8 @@ CREATE TABLE public.ops_mission_steps (
     CONSTRAINT ops_mission_steps_effect_check CHECK ((effect = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
     CONSTRAINT ops_mission_steps_kind_check CHECK ((kind = ANY (ARRAY['task'::text, 'step'::text, 'sleep'::text, 'signal'::text, 'approval'::text, 'invoke'::text]))),
     CONSTRAINT ops_mission_steps_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text, 'unknown'::text])))
-);
+)
+WITH (fillfactor='60');
 
 COMMENT ON TABLE public.ops_mission_steps IS 'The named checkpoints of a mission, each with exactly one recorded outcome.';
 
@@ -8031,13 +8056,13 @@ CREATE TRIGGER ops_mission_steps_free_place AFTER UPDATE OF state ON public.ops_
 
 CREATE TRIGGER ops_mission_steps_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_mission_steps FOR EACH STATEMENT EXECUTE FUNCTION public.raise_no_delete();
 
-CREATE TRIGGER ops_mission_steps_state BEFORE UPDATE OF state ON public.ops_mission_steps FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_step_state();
+CREATE TRIGGER ops_mission_steps_state BEFORE UPDATE OF state ON public.ops_mission_steps FOR EACH ROW WHEN (((old.state IS DISTINCT FROM new.state) AND (NOT (((old.state = 'queued'::text) AND (new.state = 'running'::text)) OR ((old.state = 'running'::text) AND (new.state = 'succeeded'::text)))))) EXECUTE FUNCTION public.check_step_state();
 
 CREATE TRIGGER ops_missions_breaker AFTER UPDATE OF state ON public.ops_missions FOR EACH ROW WHEN (((new.state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])) AND (old.state IS DISTINCT FROM new.state))) EXECUTE FUNCTION public.count_mission_end();
 
 CREATE TRIGGER ops_missions_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_missions FOR EACH STATEMENT EXECUTE FUNCTION public.raise_no_delete();
 
-CREATE TRIGGER ops_missions_state BEFORE UPDATE OF state ON public.ops_missions FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION public.check_mission_state();
+CREATE TRIGGER ops_missions_state BEFORE UPDATE OF state ON public.ops_missions FOR EACH ROW WHEN (((old.state IS DISTINCT FROM new.state) AND (NOT (((old.state = ANY (ARRAY['approved'::text, 'waiting'::text])) AND (new.state = 'running'::text)) OR ((old.state = 'running'::text) AND (new.state = ANY (ARRAY['succeeded'::text, 'waiting'::text]))))))) EXECUTE FUNCTION public.check_mission_state();
 
 CREATE TRIGGER ops_missions_wake_invoker AFTER UPDATE OF state ON public.ops_missions FOR EACH ROW WHEN (((new.parent_step_id IS NOT NULL) AND (new.finished_at IS NOT NULL) AND (old.finished_at IS NULL))) EXECUTE FUNCTION public.wake_invoker();
 
@@ -8210,8 +8235,8 @@ REVOKE ALL ON FUNCTION public.call_times(wanted_run text, wanted_call text) FROM
 REVOKE ALL ON FUNCTION public.cancel_job(job bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_job(job bigint) TO binaryrogue;
 
-REVOKE ALL ON FUNCTION public.cancel_mission(mission bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.cancel_mission(mission bigint) TO binaryrogue;
+REVOKE ALL ON FUNCTION public.cancel_mission(mission bigint, hard boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.cancel_mission(mission bigint, hard boolean) TO binaryrogue;
 
 REVOKE ALL ON FUNCTION public.cancel_waiting_job(job bigint) FROM PUBLIC;
 
@@ -8497,6 +8522,8 @@ REVOKE ALL ON FUNCTION public.release_holds(reasons text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.release_pool(dead_pool text, cause text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.release_spend(reservation bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.release_strays() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.remember(kind text, text text, agent text, tags text[], confidence double precision, provenance jsonb, untrusted boolean, supersedes bigint) FROM PUBLIC;
 
