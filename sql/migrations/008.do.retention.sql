@@ -37,6 +37,9 @@ begin
   delete from ops_outcome_rows where id in (select id from ops_outcome_rows where created_at < retention_limit('retention.events') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('outcomes', deleted);
+  delete from ops_reactions where id in (select id from ops_reactions where created_at < retention_limit('retention.events') order by id limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('reactions', deleted);
   delete from ops_health_runs where id in (select id from ops_health_runs where finished_at < retention_limit('retention.events') order by finished_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('health_runs', deleted);

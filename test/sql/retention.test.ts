@@ -25,7 +25,7 @@ const retain = async (atMost = 5000): Promise<Record<string, number>> => {
   const done: Record<string, number> = (await query('select apply_retention($1) as done', [atMost]))[0].done;
   return Object.fromEntries(Object.entries(done).filter(([name, count]) => name in NOTHING || count > 0));
 };
-const NOTHING = { jobs: 0, events: 0, acts: 0, outcomes: 0, missions: 0, workers: 0 };
+const NOTHING = { jobs: 0, events: 0, acts: 0, outcomes: 0, reactions: 0, missions: 0, workers: 0 };
 const countOf = async (table: string): Promise<number> =>
   (await query(`select count(*)::integer as count from ${table}`))[0].count;
 
