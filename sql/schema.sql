@@ -588,6 +588,9 @@ begin
   delete from ops_outcome_rows where id in (select id from ops_outcome_rows where created_at < retention_limit('retention.events') order by created_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('outcomes', deleted);
+  delete from ops_reactions where id in (select id from ops_reactions where created_at < retention_limit('retention.events') order by id limit at_most);
+  get diagnostics deleted = row_count;
+  done := done || jsonb_build_object('reactions', deleted);
   delete from ops_health_runs where id in (select id from ops_health_runs where finished_at < retention_limit('retention.events') order by finished_at limit at_most);
   get diagnostics deleted = row_count;
   done := done || jsonb_build_object('health_runs', deleted);
@@ -1579,51 +1582,63 @@ COMMENT ON FUNCTION public.decide_proposal(a public.ops_approvals) IS 'What foll
 CREATE FUNCTION public.decide_reactions(event_ids bigint[], rule_ids bigint[]) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   pair record; answer gate_answer; rested timestamptz; verdict text; why text; new_mission bigint; new_message bigint; today date := (clock_now() at time zone 'utc')::date; counts jsonb := '{}';
   was_actor text := current_setting('openclaw.actor', true); was_source text := current_setting('openclaw.source', true); was_trace text := current_setting('openclaw.trace', true);
 begin
   for pair in
-    with paired as (
-      select e, r, e.id as event_id, r.id as rule_id, reaction_roll(e.id, r.id) as roll, causes.depth, causes.rule_ids as above, causes.path,
+    with causes as materialized (
+      -- Of missions that a reaction started, each once: walking up a chain costs more than all the rest.
+      select m.id as mission, c.depth, c.rule_ids, c.path
+      from ops_missions m cross join lateral event_causes(m.id) c
+      where m.cause_event_id is not null and m.id = any (array(select e.mission_id from ops_agent_events e where e.id = any (event_ids) and e.mission_id is not null))),
+    paired as (
+      -- Only what the verdict needs: the sorts below would else carry each event and rule whole.
+      select e.id as event_id, r.id as rule_id, e.mission_id, r.version, r.name, r.probability, r.daily_cap, reaction_roll(e.id, r.id) as roll,
+             coalesce(c.depth, 0) as depth, coalesce(c.rule_ids, '{}') as above, c.path,
              rule_rest(r) as rest,
              case when r.over is not null then coalesce(e.payload ->> 'key', '') when r.cooldown_key is null then '' else coalesce(jsonb_path_query_first(event_document(e), r.cooldown_key, '{}', true) #>> '{}', '') end as key
       from unnest(event_ids, rule_ids) p(event_id, rule_id)
       join ops_agent_events e on e.id = p.event_id
       join ops_reaction_rules r on r.id = p.rule_id
-      cross join lateral (select coalesce(c.depth, 0) as depth, coalesce(c.rule_ids, '{}') as rule_ids, c.path from (select 1) one left join lateral event_causes(e.mission_id) c on e.mission_id is not null) causes
+      left join causes c on c.mission = e.mission_id
       where not exists (select from ops_reactions d where d.event_id = e.id and d.rule_id = r.id)),
     judged as (
-      select p.*, case when p.rule_id = any (p.above) then 'cycle' when p.depth >= 5 then 'depth' when p.roll >= (p.r).probability then 'probability' end as first_verdict
+      select p.*, case when p.rule_id = any (p.above) then 'cycle' when p.depth >= 5 then 'depth' when p.roll >= p.probability then 'probability' end as first_verdict
       from paired p),
-    ranked as (
+    ranked as materialized (
       -- Of one key with a cooldown the first event of the batch is tried; a key that rests, or a rule that is at its cap, already needs no try.
-      select j.*, case when j.first_verdict is not null then null
+      select j.*, case when j.first_verdict is not null then j.first_verdict
                        when j.rest > '0' and row_number() over (partition by j.rule_id, j.key, j.first_verdict is null order by j.event_id) > 1 then 'cooldown'
                        when j.rest > '0' and exists (select from ops_reaction_rests t where t.rule_id = j.rule_id and t.key = j.key and t.fired_at > clock_now() - j.rest) then 'cooldown'
-                       when (j.r).daily_cap <= (select t.fired from ops_reaction_days t where t.rule_id = j.rule_id and t.day = today) then 'cap' end as second_verdict
+                       when j.daily_cap <= (select t.fired from ops_reaction_days t where t.rule_id = j.rule_id and t.day = today) then 'cap' end as verdict
       from judged j),
     settled as (
       insert into ops_reactions (event_id, rule_id, rule_version, state, reason, roll, depth)
-      select event_id, rule_id, (r).version, coalesce(first_verdict, second_verdict),
-             case coalesce(first_verdict, second_verdict)
-               when 'cycle' then format('the rule is among its own causes: %s', path)
-               when 'depth' then format('%s reactions lie above it: %s', depth, path)
-               when 'probability' then format('rolled %s of %s', round(roll::numeric, 4), (r).probability)
-               when 'cap' then format('it fired %s times today (UTC), its cap', (r).daily_cap)
-               when 'cooldown' then format('it rests for %s after the first event of this key', rest) end, roll, depth
-      from ranked where coalesce(first_verdict, second_verdict) is not null
+      select k.event_id, k.rule_id, k.version, k.verdict,
+             case k.verdict
+               when 'cycle' then format('the rule is among its own causes: %s', k.path)
+               when 'depth' then format('%s reactions lie above it: %s', k.depth, k.path)
+               when 'probability' then format('rolled %s of %s', round(k.roll::numeric, 4), k.probability)
+               when 'cap' then format('it fired %s times today (UTC), its cap', k.daily_cap)
+               when 'cooldown' then format('it rests for %s after the first event of this key', k.rest) end, k.roll, k.depth
+      from ranked k where k.verdict is not null
       on conflict (event_id, rule_id) do nothing
       returning event_id, rule_id, state, reason),
     told as (
       insert into ops_agent_events (kind, severity, mission_id, cause_event_id, payload, tags)
-      select 'policy.reaction_stopped', 'warning', (k.e).mission_id, s.event_id, jsonb_build_object('rule', (k.r).name, 'event', s.event_id, 'why', s.state, 'path', s.reason), array[(k.r).name]
+      select 'policy.reaction_stopped', 'warning', k.mission_id, s.event_id, jsonb_build_object('rule', k.name, 'event', s.event_id, 'why', s.state, 'path', s.reason), array[k.name]
       from settled s join ranked k using (event_id, rule_id) where s.state in ('cycle', 'depth')),
     counted as (
-      select coalesce(jsonb_object_agg(state, n), '{}') as by_state from (select state, count(*) as n from settled group by state) c)
-    select k.e, k.r, k.event_id, k.rule_id, k.roll, k.depth, k.key, k.rest, c.by_state from counted c left join ranked k on coalesce(k.first_verdict, k.second_verdict) is null
-    order by k.rule_id, k.key, k.event_id
+      select coalesce(jsonb_object_agg(state, n), '{}') as by_state from (select state, count(*) as n from settled group by state) c),
+    tried as (
+      select e, r, k.event_id, k.rule_id, k.roll, k.depth, k.key, k.rest
+      from ranked k join ops_agent_events e on e.id = k.event_id join ops_reaction_rules r on r.id = k.rule_id where k.verdict is null)
+    select t.e, t.r, t.event_id, t.rule_id, t.roll, t.depth, t.key, t.rest, c.by_state from counted c left join tried t on true
+    order by t.rule_id, t.key, t.event_id
   loop
     if counts = '{}' then
       counts := pair.by_state;
@@ -3905,6 +3920,14 @@ begin
     hint = 'cancel_mission(id) ends a mission; old ones leave by retention';
 end $$;
 
+CREATE FUNCTION public.raise_rule_kept() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  raise exception using errcode = 'OC010', message = 'a rule is not deleted: its decisions refer to it', hint = 'openclaw rules disable <rule>';
+end $$;
+
 CREATE FUNCTION public.raise_task_queue_readonly() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3959,6 +3982,8 @@ COMMENT ON FUNCTION public.rate_mission(mission bigint, rating integer) IS 'A pe
 CREATE FUNCTION public.react(event_ids bigint[]) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 declare matched_events bigint[]; matched_rules bigint[];
 begin
@@ -6985,6 +7010,8 @@ CREATE TABLE public.ops_reactions (
 
 COMMENT ON TABLE public.ops_reactions IS 'One decision a pair of event and rule that match: fired, or why not. Append-only.';
 
+COMMENT ON COLUMN public.ops_reactions.rule_id IS 'No foreign key, which would be looked up for each decision: rules are switched off, never deleted.';
+
 ALTER TABLE public.ops_reactions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.ops_reactions_id_seq
     START WITH 1
@@ -7940,7 +7967,7 @@ CREATE INDEX ops_pairings_subject ON public.ops_pairings USING btree (kind, subj
 
 CREATE INDEX ops_reaction_rules_start ON public.ops_reaction_rules USING btree (kind_start) WHERE (enabled AND (over IS NULL));
 
-CREATE INDEX ops_reactions_created_at ON public.ops_reactions USING btree (created_at);
+CREATE INDEX ops_reactions_created_at ON public.ops_reactions USING brin (created_at);
 
 CREATE INDEX ops_reactions_mission ON public.ops_reactions USING btree (mission_id) WHERE (mission_id IS NOT NULL);
 
@@ -8080,6 +8107,8 @@ CREATE TRIGGER ops_policy_tell AFTER INSERT ON public.ops_policy FOR EACH ROW EX
 
 CREATE TRIGGER ops_reaction_rules_check BEFORE INSERT OR UPDATE ON public.ops_reaction_rules FOR EACH ROW EXECUTE FUNCTION public.check_rule();
 
+CREATE TRIGGER ops_reaction_rules_kept BEFORE DELETE ON public.ops_reaction_rules FOR EACH STATEMENT EXECUTE FUNCTION public.raise_rule_kept();
+
 CREATE TRIGGER ops_reactions_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ops_reactions FOR EACH STATEMENT EXECUTE FUNCTION public.raise_append_only();
 
 CREATE TRIGGER ops_signals_change BEFORE DELETE OR UPDATE ON public.ops_signals FOR EACH ROW EXECUTE FUNCTION public.check_signal_change();
@@ -8129,9 +8158,6 @@ ALTER TABLE ONLY public.ops_reaction_days
 
 ALTER TABLE ONLY public.ops_reaction_rests
     ADD CONSTRAINT ops_reaction_rests_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.ops_reaction_rules(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY public.ops_reactions
-    ADD CONSTRAINT ops_reactions_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES public.ops_reaction_rules(id);
 
 ALTER TABLE ONLY public.ops_signals
     ADD CONSTRAINT ops_signals_mission_id_fkey FOREIGN KEY (mission_id) REFERENCES public.ops_missions(id);
@@ -8479,6 +8505,8 @@ REVOKE ALL ON FUNCTION public.raise_append_only() FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.raise_for_request(wanted text, payload jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.raise_no_delete() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.raise_rule_kept() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.raise_unless_mine(owner_actor text, what text) FROM PUBLIC;
 
