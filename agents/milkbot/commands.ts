@@ -72,7 +72,8 @@ export const COMMANDS: readonly Command[] = [
     run: (context, args, yes) => byLetter(context, 'cancel', args, yes),
   },
   via('pause', 'Nothing new starts', 'operator', 'pause', { usage: 'all, agent <name>, task <name>' }),
-  via('resume', 'Starts go on', 'operator', 'resume', { usage: 'all, agent <name>, task <name>' }),
+  { name: 'resume', title: 'Starts go on', role: 'operator', usage: '[all, agent <name>, task <name>]', run: resume },
+  via('why', 'Why a job or mission does not move', 'viewer', 'why', { usage: 'm12 or j7', hidden: true }),
   via('rate', 'Say how a mission was', 'operator', 'missions rate', { usage: 'm12 up, or down', hidden: true }),
   via('quota', 'What may still start today', 'viewer', 'quota'),
   via('cost', 'What models and searches cost', 'viewer', 'cost'),
@@ -119,7 +120,7 @@ async function agents(context: ChatContext, [verb, ...rest]: readonly string[], 
     return confirmed(context, 'agents', actionNamed(`agents ${verb}`), rest, yes).then((said) =>
       withWords(said, 'agents', [verb, ...rest]),
     );
-  if (verb) return shown(await perform(context, actionNamed('agents show'), [verb]));
+  if (verb) return shown(await perform(context, actionNamed('agents show'), verb === 'show' ? rest : [verb]));
   return agentsView(context);
 }
 
@@ -166,6 +167,20 @@ async function byLetter(
   const noun = /^m\d/.test(args[0] ?? '') ? 'missions' : /^j\d/.test(args[0] ?? '') ? 'jobs' : undefined;
   if (!noun) return { text: `Which? /${verb} j7 for a job, /${verb} m12 for a mission. /missions shows the newest.` };
   return confirmed(context, verb, actionNamed(`${noun} ${verb}`), args, yes);
+}
+
+/** Without words: what is paused, each with its button. */
+async function resume(context: ChatContext, args: readonly string[], yes: boolean): Promise<Answer> {
+  if (args.length > 0) return confirmed(context, 'resume', actionNamed('resume'), args, yes);
+  const { json, ...listed } = await perform(context, actionNamed('pause'), []);
+  const paused = json as { scope: string; target: string }[];
+  return {
+    ...shown({ json, ...listed }),
+    buttons: paused.slice(0, 8).map(({ scope, target }) => {
+      const words = [scope, target].filter(Boolean);
+      return [{ label: `Resume ${words.join(' ')}`.slice(0, 40), action: 'resume', args: words }];
+    }),
+  };
 }
 
 async function backup(context: ChatContext, [verb, ...rest]: readonly string[], yes: boolean): Promise<Answer> {

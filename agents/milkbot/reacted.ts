@@ -12,10 +12,8 @@ export async function reacted(
   context: ChatContext,
   reaction: MessageReactionUpdated,
 ): Promise<Ending> {
-  const had = new Set(reaction.old_reaction.map((sign) => (sign.type === 'emoji' ? sign.emoji : '')));
-  const thumb = reaction.new_reaction
-    .map((sign) => (sign.type === 'emoji' ? sign.emoji : ''))
-    .find((emoji) => /^👍|^👎/u.test(emoji) && !had.has(emoji as '👍'));
+  const had = emojisOf(reaction.old_reaction);
+  const thumb = emojisOf(reaction.new_reaction).find((emoji) => /^[👍👎]/u.test(emoji) && !had.includes(emoji));
   if (!thumb) return { route: 'reaction', outcome: 'ignored' };
   if (!mayDo(context.person.role, 'operator')) return { route: 'reaction', outcome: 'refused' };
   const { rows } = await tx.query<{ mission: string | null }>('select mission_of_message($1, $2) as mission', [
@@ -28,4 +26,9 @@ export async function reacted(
     perform(context, actionNamed('missions rate'), [`m${mission}`, thumb.startsWith('👍') ? 'up' : 'down']),
   );
   return { route: 'reaction', outcome: 'answered' };
+}
+
+function emojisOf(signs: unknown): string[] {
+  if (!Array.isArray(signs)) return [];
+  return signs.flatMap((sign: { emoji?: unknown } | null) => (typeof sign?.emoji === 'string' ? [sign.emoji] : []));
 }

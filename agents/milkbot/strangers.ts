@@ -1,14 +1,6 @@
-import { randomInt } from 'node:crypto';
 import type { PoolClient } from '../../lib/db/index.ts';
+import { inHalves, pairingCode } from '../../lib/telegram/index.ts';
 import type { InboxRow, Surroundings } from './inbox.ts';
-
-/** No 0, O, 1 or I: a code is read aloud and typed. */
-const LETTERS = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
-const LENGTH = 8;
-
-export function pairingCode(): string {
-  return Array.from({ length: LENGTH }, () => LETTERS[randomInt(LETTERS.length)]).join('');
-}
 
 /**
  * A stranger gets a code, or silence. It is sent past the outbox, because nothing may keep it but its hash; when that fails
@@ -27,7 +19,7 @@ export async function invite(
     code,
   ]);
   if (!rows[0]!.tell) return {};
-  const text = `This bot serves its owner only. Your code is ${code.slice(0, 4)}-${code.slice(4)}; it is good for one hour. The owner lets you in at the machine with: openclaw pair approve ${code}`;
+  const text = `This bot serves its owner only. Your code is ${inHalves(code)}; it is good for one hour. The owner lets you in at the machine with: openclaw pair approve ${code}`;
   return {
     after: async () => {
       await api.sendMessage(Number(row.chat_id), text);

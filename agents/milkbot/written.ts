@@ -17,7 +17,8 @@ export async function written(
   around: Surroundings,
   kept: Kept | string | undefined,
 ): Promise<Ending> {
-  const raw = message.text ?? message.caption ?? '';
+  // Whatever came in is not believed: a text that is none is no text.
+  const raw = [message.text, message.caption].find((one) => typeof one === 'string') ?? '';
   const called = isPrivate ? raw : textForUs(raw, message, around.username);
   if (called === undefined) return { route: 'not_mentioned', outcome: 'ignored' };
   const text = called.trim();
@@ -68,6 +69,9 @@ export async function written(
   return pass(tx, row, context, route, text, forwarded, around, typeof kept === 'object' ? kept : undefined);
 }
 
+/** What Telegram itself lets through. */
+const TEXT_LIMIT = 4096;
+
 /** To an agent, by a row; the ring follows the commit. */
 async function pass(
   tx: PoolClient,
@@ -81,7 +85,7 @@ async function pass(
 ): Promise<Ending> {
   const agent = route.target.slice('agent:'.length);
   const payload = {
-    text,
+    text: text.slice(0, TEXT_LIMIT),
     user: person.userId,
     role: person.role,
     chat: person.chatId,

@@ -10,8 +10,8 @@ export const initActions: readonly Action[] = [
     who: 'operator',
     danger: 'none',
     withoutDatabase: true,
-    run: async ({ config, ask, say, print, db }, { options }) => {
-      const { configAfter, recoveryKit, runInit } = await import('../init/index.ts');
+    run: async ({ config, ask, say, print, db, signal }, { options }) => {
+      const { configAfter, pairOwner, recoveryKit, runInit } = await import('../init/index.ts');
       if (options.kit === true) return { json: { kit: recoveryKit(config) }, text: recoveryKit(config) };
       if (!ask || !process.stdin.isTTY)
         throw new OpenClawError('E_NO_TERMINAL', 'init asks, and there is nobody to ask', {
@@ -19,6 +19,7 @@ export const initActions: readonly Action[] = [
           exitCode: EXIT.usage,
         });
       const result = await runInit({ config, ask, say });
+      const owned = await pairOwner({ config: configAfter(config), db, say: print ?? say, signal });
       const after = configAfter(config);
       const { alertDirectly } = await import('../alerts/direct.ts');
       const alert = await alertDirectly(after, {
@@ -32,16 +33,13 @@ export const initActions: readonly Action[] = [
       await db
         .query("select record_act('init', 'config/.env', null, $1)", [JSON.stringify(result)])
         .catch(() => say('not in the audit: Postgres is away'));
-      const pairing = after.services.telegram.token
-        ? ['Pair your Telegram: write to the bot, then approve its code: openclaw pair approve <code>']
-        : [];
       const restart =
         result.changed.length > 0
           ? [
               'Restart what runs, so that it reads the keys: systemctl restart openclaw.target, or openclaw down; openclaw up --detach',
             ]
           : [];
-      return { json: { ...result, alert }, text: [...pairing, ...restart, '', recoveryKit(after)].join('\n') };
+      return { json: { ...result, owned, alert }, text: [...restart, '', recoveryKit(after)].join('\n') };
     },
   },
 ];

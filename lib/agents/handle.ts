@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Pool, Queryable } from '../db/index.ts';
 import { transaction } from '../db/index.ts';
 import { scrub, scrubJson, toJson } from '../log/index.ts';
+import { isRetryableCall } from '../providers/forTask.ts';
 import { errorClassOf, rowMessage } from '../queue/errorClass.ts';
 import { PermanentError } from '../tasks/define.ts';
 import { BUILT_IN } from './builtin.ts';
@@ -130,7 +131,8 @@ export async function handleMessage(
 }
 
 async function fail(row: MessageRow, error: unknown, parts: Parts, pool: Pool): Promise<Handled> {
-  const permanent = error instanceof PermanentError || isRefusal(error) || row.attempts >= ATTEMPTS;
+  const permanent =
+    error instanceof PermanentError || isRefusal(error) || !isRetryableCall(error) || row.attempts >= ATTEMPTS;
   const text = rowMessage(error);
   parts.log.warn({ err: error, message: row.id, kind: row.kind, attempt: row.attempts, permanent }, 'a message failed');
   if (!permanent) {

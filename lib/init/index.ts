@@ -1,2 +1,3 @@
+export { pairOwner } from './pairOwner.ts';
 export { recoveryKit } from './recoveryKit.ts';
 export { configAfter, runInit } from './run.ts';

@@ -32,7 +32,7 @@ const models =
 export const ASKED: readonly Asked[] = [
   {
     key: 'TELEGRAM_BOT_TOKEN',
-    question: 'Telegram: the token of the bot, from @BotFather',
+    question: 'Telegram: the token of the bot (write /newbot to @BotFather, it gives one)',
     hidden: true,
     probe: async (value, all) => {
       const body = await get(`${base(all, 'TELEGRAM_BASE_URL', 'https://api.telegram.org')}/bot${value}/getMe`, {});
@@ -41,7 +41,7 @@ export const ASKED: readonly Asked[] = [
   },
   {
     key: 'TELEGRAM_ALLOWED_USER_IDS',
-    question: 'Telegram: your numeric user id (from @userinfobot; commas between several)',
+    question: 'Telegram: numeric user ids that are let in (Enter: you are paired by a code in a moment)',
     hidden: false,
   },
   {
@@ -76,20 +76,17 @@ export const ASKED: readonly Asked[] = [
   },
   {
     key: 'PERPLEXITY_API_KEY',
-    question: 'Perplexity: API key (the try costs one short answer)',
+    question: 'Perplexity: API key (the try costs one search)',
     hidden: true,
     probe: async (value, all) => {
-      const response = await fetch(
-        `${base(all, 'PERPLEXITY_BASE_URL', 'https://api.perplexity.ai')}/chat/completions`,
-        {
-          method: 'POST',
-          headers: { authorization: `Bearer ${value}`, 'content-type': 'application/json' },
-          body: JSON.stringify({ model: 'sonar', max_tokens: 1, messages: [{ role: 'user', content: 'hi' }] }),
-          signal: AbortSignal.timeout(3 * LIMIT_MS),
-        },
-      );
+      const response = await fetch(`${base(all, 'PERPLEXITY_BASE_URL', 'https://api.perplexity.ai')}/search`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${value}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ query: 'openclaw', max_results: 1 }),
+        signal: AbortSignal.timeout(LIMIT_MS),
+      });
       if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trim());
-      return 'it answers';
+      return 'a search went well';
     },
   },
   { key: 'GMAIL_ADDRESS', question: 'Mail: the Gmail address of the second path of alerts', hidden: false },

@@ -87,7 +87,7 @@ function venuesFor({ settings }: SearchDeps, { venue, depth }: SearchRequest): S
   if (able.length > 0) return able;
   throw new OpenClawError(
     'E_NO_SEARCH',
-    `${venue ?? (depth === 'answer' ? 'Perplexity' : 'no search service')} is not configured`,
+    venue || depth === 'answer' ? `${venue ?? 'Perplexity'} is not configured` : 'no search service is configured',
     {
       expected: depth === 'answer' ? 'PERPLEXITY_API_KEY' : 'BRAVE_API_KEY or PERPLEXITY_API_KEY',
       remedy: 'set the key in config/.env',

@@ -46,13 +46,19 @@ create table uploads (
 );
 comment on table uploads is 'Files that people sent, by hash, below uploads/ of the home. Data only: nothing executes them.';
 
--- In order within a chat: the chats whose update is in hand are left out.
+-- In order within a chat: the chats whose update is in hand are left out. Paired people first, so that strangers who write and
+-- write keep nobody waiting.
+create index inbox_people on inbox (user_id, id) where handled_at is null;
 create function claim_inbox(chats_in_hand bigint[]) returns setof inbox
 language sql security definer
 set search_path = public, pg_catalog, pg_temp
 as $$
   update inbox i set attempts = i.attempts + 1
-    where i.id = (select id from inbox where handled_at is null and coalesce(chat_id, 0) <> all (chats_in_hand) order by id limit 1 for update skip locked)
+    where i.id = coalesce(
+      (select p.id from inbox p join ops_devices d on d.kind = 'telegram' and d.revoked_at is null and d.subject = p.user_id::text
+       where p.handled_at is null and coalesce(p.chat_id, 0) <> all (chats_in_hand) order by p.id limit 1),
+      (select o.id from inbox o where o.handled_at is null and coalesce(o.chat_id, 0) <> all (chats_in_hand) order by o.id limit 1))
+    and i.handled_at is null
     returning i.*
 $$;
 

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import * as assert from 'uvu/assert';
 import { loadConfig } from '../../../lib/config/index.ts';
 import { editEnv } from '../../../lib/init/envEdit.ts';
-import { recoveryKit, runInit } from '../../../lib/init/index.ts';
+import { pairOwner, recoveryKit, runInit } from '../../../lib/init/index.ts';
+import { fakeTelegram } from '../../fakes/telegram.ts';
 import { suite } from '../../harness/suite.ts';
 import { temporaryHome } from '../../harness/temporaryHome.ts';
 
@@ -41,7 +42,7 @@ test('it asks, tries each key live, writes .env for its owner only, and can be r
 
   const answers: Record<string, string[]> = {
     'Telegram: the token': ['not a token', TOKEN],
-    'Telegram: your numeric': ['42'],
+    'Telegram: numeric': ['42'],
     'MiniMax: API key': ['wrong-key-1234', 'good-key-1234'],
     'keep it all the same': ['n'],
   };
@@ -77,6 +78,47 @@ test('it asks, tries each key live, writes .env for its owner only, and can be r
   assert.match(kit, 'TELEGRAM_BOT_TOKEN, MINIMAX_API_KEY');
   assert.not.match(kit, /abcdefghij|good-key/);
   web.close();
+});
+
+test('the owner is paired by a code of this terminal; whoever else writes meanwhile is not, and keeps waiting', async () => {
+  const telegram = await fakeTelegram();
+  const { home, layout } = temporaryHome();
+  mkdirSync(layout.config);
+  writeFileSync(layout.envFile, `TELEGRAM_BASE_URL=${telegram.url}\nTELEGRAM_BOT_TOKEN=${telegram.token}\n`, {
+    mode: 0o600,
+  });
+  const config = () => loadConfig({ env: { OPENCLAW_HOME: home } });
+  const away = { query: () => Promise.reject(new Error('no database')) } as never;
+  let code = '';
+  const say = (line: string) => {
+    const shown = /write ([A-HJ-NP-Z2-9]{4}-[A-HJ-NP-Z2-9]{4}) to @milkbot_bot/.exec(line)?.[1];
+    if (!shown) return;
+    code = shown;
+    telegram.write(66, 'AAAA-BBBB');
+    telegram.write(67, code, { message: { forward_origin: { type: 'user' } } });
+    telegram.write(42, ` ${code.toLowerCase()} `);
+    telegram.write(68, 'hello');
+  };
+  assert.is(await pairOwner({ config: config(), db: away, say }), true);
+  assert.equal(config().services.telegram.allowedUserIds, [42]);
+  assert.equal(
+    telegram.sent.map(({ chat_id, text }) => [chat_id, /You own OpenClaw/.test(text)]),
+    [[42, true]],
+  );
+  assert.is(telegram.pending(), 1, 'what came after the code waits for the gateway');
+  assert.is(await pairOwner({ config: config(), db: away, say: assert.unreachable as never }), true, 'once is enough');
+
+  writeFileSync(layout.envFile, `TELEGRAM_BASE_URL=${telegram.url}\nTELEGRAM_BOT_TOKEN=${telegram.token}\n`, {
+    mode: 0o600,
+  });
+  const said: string[] = [];
+  telegram.script('getUpdates', {
+    status: 409,
+    body: { ok: false, error_code: 409, description: 'Conflict: terminated by other getUpdates request' },
+  });
+  assert.is(await pairOwner({ config: config(), db: away, say: (line) => said.push(line) }), false);
+  assert.match(said.join('\n'), /A gateway listens to this bot already[\s\S]*openclaw pair approve/);
+  await telegram.kill();
 });
 
 test.run();

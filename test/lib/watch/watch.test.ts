@@ -182,7 +182,7 @@ test('a provider that fails and fails has its breaker opened, so that the next o
 test('what could be better is a signal of type opportunity, the same one once', async () => {
   const call = (provider: string, usd: number) =>
     query(
-      `insert into ops_outcomes (task, provider, model, success, state, cost_usd) select 'model_call', $1, 'm', true, 'succeeded', $2 from generate_series(1, 25)`,
+      "select record_call(jsonb_build_object('task', 'model_call', 'provider', $1::text, 'model', 'm', 'cost_usd', $2::numeric)) from generate_series(1, 25)",
       [provider, usd],
     );
   assert.is(await watchOpportunities(database.pool), 0);
@@ -190,7 +190,7 @@ test('what could be better is a signal of type opportunity, the same one once', 
   assert.is(await watchOpportunities(database.pool), 0, 'nothing to compare it with');
   await call('cheap', 0.001);
   await query(
-    `insert into workers (pool_id, name, host, pid, boot_id, pool, state, concurrency, running) select 'p', 'n', 'h', 1, 'b', 'missions', 'live', 1, '{1}'`,
+    `insert into workers (pool_id, name, host, pid, boot_id, process_start, pool, concurrency, running) values ('p', 'n', 'h', 1, 'b', 's', 'missions', 1, '{1}')`,
   );
   await query("select add_job('echo', '{\"n\": 1}') from generate_series(1, 3)");
   await query("update graphile_worker._private_jobs set run_at = now() - interval '1 minute'");
