@@ -196,7 +196,7 @@ begin
   end if;
   -- Last, because it is spent at once: the day's calls that cost, whoever asks and whichever service.
   if answer.reason_code is null and kind = 'call' and amount_usd > 0 then
-    if spend_quota('{api_call}') is not null then
+    if coalesce(spend_quota('api_call'), 0) < 1 then
       answer := row (null, 'quota', format('the %s calls of today (UTC) that quota api_call allows are spent', policy_value('quota.tasks') ->> 'api_call'), (utc_day() + 1)::timestamp at time zone 'UTC');
     end if;
   end if;

@@ -62,6 +62,28 @@ test('fifty who reserve at once, in several processes, never pass the limit', as
   }
 });
 
+test("the day's calls that cost have one quota, whoever asks; what is free has none; the holder of a job holds its reservation", async () => {
+  await db.pool.query(`select set_policy('quota.tasks', '{"api_call": 3}')`);
+  await db.pool.query('delete from ops_quota_use');
+  for (const provider of ['minimax', 'brave', 'xai']) await reserveSpend(db.pool, { provider, amountUsd: 0.01 });
+  const refused = await held(reserveSpend(db.pool, { provider: 'openrouter', amountUsd: 0.01 }));
+  assert.is(refused.reasonCode, 'quota');
+  assert.match(refused.message, /the 3 calls of today/);
+  assert.ok(refused.retryAt);
+  assert.ok(await reserveSpend(db.pool, { provider: 'local', amountUsd: 0 }));
+  await db.pool.query('delete from ops_quota_use');
+  const { rows: jobs } = await db.pool.query("select add_job('echo', '{\"n\": 1}') as id");
+  await db.pool.query(
+    "update graphile_worker._private_jobs set locked_by = 'pool-x', locked_at = now() where id = $1",
+    [jobs[0]!.id],
+  );
+  const id = await reserveSpend(db.pool, { provider: 'minimax', amountUsd: 0.01, jobId: jobs[0]!.id });
+  const { rows } = await db.pool.query('select holder from ops_spend where id = $1', [id]);
+  assert.equal(rows, [{ holder: 'pool-x' }]);
+  await db.pool.query(`select set_policy('quota.tasks', '{"web_search": 50, "api_call": 200, "git_commit": 20}')`);
+  await db.pool.query('delete from graphile_worker._private_jobs');
+});
+
 test('a reservation becomes what the call cost; a released one costs nothing; each ends once', async () => {
   const first = await reserveSpend(db.pool, { provider: 'minimax', model: 'm2', amountUsd: 0.5, agent: 'scout' });
   const second = await reserveSpend(db.pool, { provider: 'minimax', amountUsd: 0.5 });

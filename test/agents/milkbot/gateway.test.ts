@@ -419,14 +419,44 @@ test('every command says something, hostile ones too; the menu is that of the ro
     '{{constructor}}',
     '/help <b>',
   ];
-  for (const text of hostile) {
-    const row = await handled(telegram.write(OWNER, text));
-    assert.ok(row.outcome, text.slice(0, 40));
-  }
-  for (const command of COMMANDS) assert.ok((await ask(`/${command.name}`)).text.length > 0, command.name);
+  const written = hostile.map((text) => telegram.write(OWNER, text));
+  // Several people at once: what one person says is answered in order.
+  const waiting = [...COMMANDS];
+  const lane = async (user: number) => {
+    await query("select add_device('telegram', $1, $2, 'operator')", [`lane ${user}`, String(user)]);
+    for (let command = waiting.shift(); command; command = waiting.shift())
+      assert.ok((await ask(`/${command.name}`, user)).text.length > 0, command.name);
+  };
+  await Promise.all([801, 802, 803, 804].map(lane));
+  for (const [index, id] of written.entries()) assert.ok((await handled(id)).outcome, hostile[index]!.slice(0, 40));
   const menus = telegram.calls('setMyCommands').filter((call) => (call.scope as { chat_id: number }).chat_id === OWNER);
   assert.ok((menus.at(-1)!.commands as unknown[]).length > 15);
+  for (const odd of [
+    { message: null },
+    { message: { chat: { id: 'x' }, from: 5 } },
+    { message: { message_id: 1, date: 1, chat: { id: OWNER, type: 'private' }, from: { id: OWNER }, text: { a: 1 } } },
+    { callback_query: { id: 'c', from: { id: OWNER }, data: 'x' } },
+    { message_reaction: { chat: { id: OWNER, type: 'private' }, user: { id: OWNER }, message_id: 1 } },
+  ])
+    assert.is((await handled(telegram.push(odd))).attempts, 1, `${JSON.stringify(odd)} ends at once`);
   assert.is((await query('select count(*)::int as n from inbox where handled_at is null'))[0].n, 0);
+});
+
+test('a flood of strangers keeps nobody waiting who is paired', async () => {
+  await running.stop();
+  await query(
+    `insert into inbox (source, update_id, kind, chat_id, user_id, payload) select 'telegram:123456', 500000 + n, 'message', 900000 + n, 900000 + n, '{}' from generate_series(1, 20) n`,
+  );
+  await query(
+    `insert into inbox (source, update_id, kind, chat_id, user_id, payload) values ('telegram:123456', 600000, 'message', $1, $1, '{}')`,
+    [OWNER],
+  );
+  const [first] = await query("select update_id, user_id from claim_inbox('{}')");
+  assert.is(Number(first.user_id), OWNER);
+  const [next] = await query('select user_id from claim_inbox($1)', [[OWNER]]);
+  assert.is(Number(next.user_id), 900_001);
+  await query("update inbox set handled_at = now(), outcome = 'ignored' where handled_at is null");
+  running = await start();
 });
 
 test.run();
