@@ -1394,7 +1394,11 @@ CREATE FUNCTION public.claim_inbox(chats_in_hand bigint[]) RETURNS SETOF public.
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
   update inbox i set attempts = i.attempts + 1
-    where i.id = (select id from inbox where handled_at is null and coalesce(chat_id, 0) <> all (chats_in_hand) order by id limit 1 for update skip locked)
+    where i.id = coalesce(
+      (select p.id from inbox p join ops_devices d on d.kind = 'telegram' and d.revoked_at is null and d.subject = p.user_id::text
+       where p.handled_at is null and coalesce(p.chat_id, 0) <> all (chats_in_hand) order by p.id limit 1),
+      (select o.id from inbox o where o.handled_at is null and coalesce(o.chat_id, 0) <> all (chats_in_hand) order by o.id limit 1))
+    and i.handled_at is null
     returning i.*
 $$;
 
@@ -4499,7 +4503,7 @@ begin
   end if;
   -- Last, because it is spent at once: the day's calls that cost, whoever asks and whichever service.
   if answer.reason_code is null and kind = 'call' and amount_usd > 0 then
-    if spend_quota('{api_call}') is not null then
+    if coalesce(spend_quota('api_call'), 0) < 1 then
       answer := row (null, 'quota', format('the %s calls of today (UTC) that quota api_call allows are spent', policy_value('quota.tasks') ->> 'api_call'), (utc_day() + 1)::timestamp at time zone 'UTC');
     end if;
   end if;
@@ -7858,6 +7862,8 @@ CREATE INDEX agent_messages_created_at ON public.agent_messages USING btree (cre
 CREATE INDEX agent_messages_open ON public.agent_messages USING btree (recipient, id) WHERE (handled_at IS NULL);
 
 CREATE INDEX inbox_open ON public.inbox USING btree (chat_id, id) WHERE (handled_at IS NULL);
+
+CREATE INDEX inbox_people ON public.inbox USING btree (user_id, id) WHERE (handled_at IS NULL);
 
 CREATE INDEX inbox_received_at ON public.inbox USING btree (received_at);
 
