@@ -1,5 +1,6 @@
-// `npm run chaos`: jobs and missions under SIGKILLs; `npm run chaos -- telegram`: messages under SIGKILLs.
-if (process.argv[2] === 'telegram') {
+// `npm run chaos`: jobs and missions under SIGKILLs; `-- telegram`: messages under SIGKILLs; `-- outages`: each outage by itself.
+const [what] = process.argv.slice(2);
+if (what === 'telegram' || what === 'outages') {
   process.argv.splice(2, 1);
-  await import('./telegram.ts');
+  await import(what === 'telegram' ? './telegram.ts' : './outages.ts');
 } else await import('./jobs.ts');

@@ -9,6 +9,18 @@ const note = (ctx: DurableContext, what: string) =>
   ctx.query('insert into test_happened (mission, what) values ($1, $2)', [ctx.job.missionId, what]);
 
 const FLOWS: Record<string, Flow> = {
+  staged: async (ctx) => {
+    await note(ctx, 'begins');
+    await ctx.step('one', async () => note(ctx, 'one').then(() => 1));
+    await pause(700);
+    await ctx.step('two', async () => {
+      await note(ctx, 'in');
+      await pause(700);
+    });
+    await note(ctx, 'parks');
+    await ctx.waitFor('go');
+    return ctx.step('three', async () => 3);
+  },
   steps: async (ctx) => {
     const first = await ctx.step('first', async () => {
       await note(ctx, 'first');

@@ -205,7 +205,7 @@ test('a line says what becomes of missed runs', async () => {
 
 const MINUTE_MS = 60_000;
 
-test('each planned run is one row across workers: queued, made up for, or missed', async () => {
+test('cron matched on the current minute: each planned run is one row across workers, queued, made up for, or missed', async () => {
   const database = await freshDatabase();
   const query = async (sql: string, values?: unknown[]) => (await database.pool.query(sql, values)).rows;
   // Each worker has a home of its own, as on two hosts.

@@ -1,0 +1,172 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { CODE_ROOT } from '../../lib/config/index.ts';
+import { createPool, type Pool, prepareDatabase } from '../../lib/db/index.ts';
+import { ensureServers, stopServers } from '../../lib/servers/index.ts';
+import { loadTasks, registerTasks } from '../../lib/tasks/index.ts';
+import { TEST_TASKS } from '../harness/template.ts';
+import { temporaryHome } from '../harness/temporaryHome.ts';
+import { eventually } from '../harness/workers.ts';
+
+export interface Worker {
+  process: ChildProcess;
+  exit: Promise<number | null>;
+}
+
+const DATABASE = 'outages';
+
+/** Servers and workers of its own, as real processes, that an outage may do anything to. */
+export class World {
+  readonly #home: ReturnType<typeof temporaryHome>;
+  readonly workers: Worker[] = [];
+  #servers!: Awaited<ReturnType<typeof ensureServers>>;
+  pool!: Pool;
+  /** Whether an exit of a worker starts another, as a unit with Restart=always does. */
+  supervised = true;
+
+  constructor(under?: string) {
+    this.#home = temporaryHome(under);
+  }
+
+  async open(): Promise<void> {
+    await this.startServers();
+    const prepared = await prepareDatabase(this.#servers.postgres, { database: DATABASE });
+    this.pool = createPool(prepared.workerUrl, { name: 'outage', max: 3, source: 'cli', actor: 'cli:outage' });
+    const { tasks } = await loadTasks([path.join(CODE_ROOT, 'tasks'), TEST_TASKS]);
+    await registerTasks(this.pool, tasks.values(), 'outage');
+    await this.query(
+      'create table test_starts (mark text, at timestamptz default clock_timestamp()); create table test_happened (mission bigint, what text, at timestamptz default clock_timestamp())',
+    );
+  }
+
+  async startServers(): Promise<void> {
+    this.#servers = await ensureServers({ layout: this.#home.layout, durable: true });
+  }
+
+  /** Both, at once: as `pg_ctl stop -m fast`, with what they had under way cut off. */
+  stopServers = () => stopServers({ layout: this.#home.layout });
+
+  get dataDir(): string {
+    return this.#servers.postgres.dataDir!;
+  }
+  get redisPid(): number {
+    return this.#servers.redis.pid!;
+  }
+  get url(): string {
+    return this.#servers.postgres.urlFor('openclaw_worker', DATABASE);
+  }
+
+  async query<Row extends Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row[]> {
+    const result = await this.pool.query<Row>(text, values);
+    return result.rows;
+  }
+
+  /** @param host a name for another host, of whose processes nothing can be proven here. */
+  async startWorker({ host, url }: { host?: string; url?: string } = {}): Promise<Worker> {
+    const { layout } = temporaryHome();
+    mkdirSync(layout.home, { recursive: true });
+    const env = {
+      PATH: process.env.PATH ?? '',
+      OPENCLAW_HOME: layout.home,
+      DATABASE_URL: url ?? this.url,
+      REDIS_URL: this.#servers.redis.url,
+      OPENCLAW_TASK_DIRS: TEST_TASKS,
+      OPENCLAW_LOG_LEVEL: 'silent',
+      ...(host && { OPENCLAW_HOST_ID: host }),
+    };
+    const start = (): Worker => {
+      const child = spawn(path.join(CODE_ROOT, 'bin/openclaw'), ['worker', 'missions', 'upkeep'], {
+        env,
+        stdio: 'ignore',
+      });
+      const worker: Worker = {
+        process: child,
+        exit: new Promise((resolve) => {
+          child.once('exit', (code) => {
+            this.workers.splice(this.workers.indexOf(worker), 1);
+            resolve(code);
+            if (this.supervised && code !== 0) setTimeout(() => this.supervised && start(), 500);
+          });
+        }),
+      };
+      this.workers.push(worker);
+      return worker;
+    };
+    const worker = start();
+    await this.works(worker);
+    return worker;
+  }
+
+  async works(worker: Worker): Promise<void> {
+    const live = "select from workers where pid = $1 and state = 'live'";
+    await eventually(async () => (await this.query(live, [worker.process.pid])).length === 2, 'a worker works', 90_000);
+  }
+
+  /** The workers' own record of renewals is long enough to judge others. */
+  async judges(): Promise<void> {
+    await eventually(
+      async () =>
+        (await this.query("select from workers where state = 'live' and streak_since < now() - interval '16 seconds'"))
+          .length > 0,
+      'somebody may judge others',
+      60_000,
+    );
+  }
+
+  /** Missions of three steps, the second of which takes `ms` and notes its start as `mark`. */
+  async submit(mark: string, ms: number, count = 1): Promise<string[]> {
+    const plan = {
+      kind: 'outage',
+      steps: [
+        { name: 'a', task: 'noop' },
+        { name: 'b', task: 'wait', needs: ['a'], payload: { ms, mark }, retries: 20 },
+        { name: 'c', task: 'noop', needs: ['b'] },
+      ],
+    };
+    const rows = await this.query<{ id: string }>(
+      'select add_mission($1::jsonb) as id from generate_series(1, $2::integer)',
+      [JSON.stringify(plan), count],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  starts = async (mark: string): Promise<number> =>
+    (await this.query('select from test_starts where mark = $1', [mark])).length;
+
+  /** Retried while the database does not answer. */
+  until(look: () => Promise<unknown>, what: string, timeoutMs = 120_000): Promise<unknown> {
+    return eventually(() => look().catch(() => false) as Promise<boolean>, what, timeoutMs);
+  }
+
+  /** Each of these missions has succeeded, and each of its steps has one outcome; nothing is left. */
+  async assertSound(ids: string[]): Promise<string> {
+    await this.until(
+      async () =>
+        (await this.query("select from ops_missions where id = any ($1) and state = 'succeeded'", [ids])).length ===
+        ids.length,
+      `${ids.length} missions succeed`,
+    );
+    const [counts] = await this.query<{ outcomes: number; steps: number; live: number }>(
+      `select (select count(*)::integer from ops_outcomes where mission_id = any ($1) and step_id is not null) as outcomes,
+              (select count(*)::integer from ops_mission_steps where mission_id = any ($1) and finished_at is not null) as steps,
+              (select count(*)::integer from ops_missions where finished_at is null) as live`,
+      [ids],
+    );
+    if (counts!.outcomes !== counts!.steps || counts!.live > 0) throw new Error(`NOT SOUND: ${JSON.stringify(counts)}`);
+    return `${ids.length} missions, ${counts!.outcomes} outcomes of ${counts!.steps} steps`;
+  }
+
+  async close(): Promise<void> {
+    this.supervised = false;
+    for (const { process: child } of [...this.workers]) {
+      child.kill('SIGCONT');
+      child.kill('SIGKILL');
+    }
+    await Promise.all([...this.workers].map(({ exit }) => exit));
+    await this.pool?.end();
+    await this.#home.remove();
+  }
+}
+
+export const seconds = (since: number) => (performance.now() - since) / 1000;
