@@ -14,10 +14,10 @@ export default defineTask(
     timeout: '2 m',
     retries: 1,
   },
-  async (_payload, { config, log, addJob, query }) => {
+  async (_payload, { config, log, addJob, query, job }) => {
     const url = config.services.healthcheck.pingUrl;
     const faults = url ? [await pingStart(url)] : [];
-    const report = await runHealth({ config, log, trigger: 'cron' });
+    const report = await runHealth({ config, log, trigger: 'cron', ...(job.traceId && { trace: job.traceId }) });
     if (url) faults.push(await pingEnd(url, report));
     for (const fault of faults) if (fault) log.warn(fault);
     const unsettled = report.checks.some(({ state }) => state === 'pending' || state === 'recovering');

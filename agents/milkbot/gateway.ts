@@ -5,7 +5,7 @@ import type { Bus } from '../../lib/bus/index.ts';
 import type { Config } from '../../lib/config/index.ts';
 import { createPool, type Pool, type Singleton, takeSingleton } from '../../lib/db/index.ts';
 import { messageOf, type OpenClawError } from '../../lib/errors/index.ts';
-import type { Logger } from '../../lib/log/index.ts';
+import { type Logger, subjectLog } from '../../lib/log/index.ts';
 import {
   noteState,
   openApi,
@@ -98,7 +98,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const api = openApi(config);
     if (!api || !token) log.info('Telegram is skipped: TELEGRAM_BOT_TOKEN is not set');
     else {
-      const telegram = await startTelegram(options, api, db, only, stopping.signal);
+      const telegram = await startTelegram(
+        { ...options, log: subjectLog(config, 'telegram', log) },
+        api,
+        db,
+        only,
+        stopping.signal,
+      );
       parts.push(telegram);
       webhookPort = telegram.webhookPort;
     }
@@ -244,6 +250,7 @@ async function handleInbox(
   const one = async (row: InboxRow) => {
     try {
       await handleUpdate(row, around);
+      log.info({ inbox: row.id, kind: row.kind, chat: row.chat_id, trace: row.trace_id }, 'handled');
       answered();
     } catch (error) {
       log.warn({ err: error, inbox: row.id }, `an update was not handled; it is begun again: ${messageOf(error)}`);

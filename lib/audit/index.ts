@@ -1,7 +1,7 @@
 import type { Patient } from '../doctor/types.ts';
 import { messageOf } from '../errors/index.ts';
 import { scrub } from '../log/index.ts';
-import { AUDIT_CHECKS } from './checks.ts';
+import { AUDIT_CHECKS } from './checks/index.ts';
 import { type AuditCheck, type AuditFinding, SEVERITIES } from './types.ts';
 
 export { withPatient } from '../doctor/patient.ts';

@@ -1,10 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import os from 'node:os';
 import { alertDirectly, type DirectAlert } from '../alerts/direct.ts';
 import type { Config, Layout } from '../config/index.ts';
 import { createPool, DATABASE, type Pool, transaction } from '../db/index.ts';
 import { EXIT, messageOf } from '../errors/index.ts';
 import { readRunState } from '../host/runState.ts';
-import type { Logger } from '../log/index.ts';
+import { type Logger, subjectLog } from '../log/index.ts';
 import { findRunningServers, type Servers } from '../servers/index.ts';
 import { CHECKS } from './checks/index.ts';
 import { advance, initialState } from './machine.ts';
@@ -28,6 +29,8 @@ export interface HealthOptions {
   readonly config: Config;
   readonly log: Logger;
   readonly trigger: Trigger;
+  /** Default: one of its own. */
+  readonly trace?: string;
   readonly checks?: readonly Check[];
   /** Default: systemctl of this machine. */
   readonly systemd?: Systemd;
@@ -74,7 +77,26 @@ const BETWEEN_LOOKS_MS = 2000;
  * One run: every check looked at, a change looked at twice, states moved on, notices sent. With Postgres all of its
  * writing is one transaction; without it the state is in a file and a notice goes by the second path.
  */
-export async function runHealth(options: HealthOptions): Promise<HealthReport> {
+export async function runHealth(given: HealthOptions): Promise<HealthReport> {
+  const log = subjectLog(given.config, 'health-check', given.log).child({ trace: given.trace ?? randomUUID() });
+  const report = await lookAndRecord({ ...given, log });
+  tell(report, log, given.trigger);
+  return report;
+}
+
+/** A line for the run, and one for each check that is not as it should be. */
+function tell({ checks, notices, exitCode, recorded, faults }: HealthReport, log: Logger, trigger: Trigger): void {
+  const count = (verdict: string) => checks.filter((check) => check.verdict === verdict).length;
+  for (const { id, verdict, summary, state, failed_since: since } of checks)
+    if (verdict === 'fail' || verdict === 'warn' || verdict === 'unknown')
+      log.warn({ check: id, verdict, state, since }, summary);
+  for (const { check_id: check, kind, title } of notices) log.warn({ check, notice: kind }, title);
+  for (const fault of faults) log.error({ fault }, 'a part of the run could not be done');
+  const verdicts = { pass: count('pass'), warn: count('warn'), fail: count('fail'), unknown: count('unknown') };
+  log.info({ trigger, exit_code: exitCode, recorded, ...verdicts, skipped: count('skipped') }, 'health was looked at');
+}
+
+async function lookAndRecord(options: HealthOptions): Promise<HealthReport> {
   const { config, log, checks = CHECKS, now = () => new Date() } = options;
   const startedAt = now().toISOString();
   const remembered = readFileState(config.layout, log);

@@ -13,6 +13,7 @@ interface OutboxRow {
   text: string;
   options: { html?: boolean; silent?: boolean; keyboard?: unknown; alert?: boolean };
   severity: string;
+  trace_id: string;
   revision: number;
   attempts: number;
 }
@@ -46,7 +47,7 @@ export function startSender({ api, db, log, chatBurst }: SenderOptions): {
 
   const sendOne = async (row: OutboxRow) => {
     try {
-      await deliver({ api, db, log }, row, pace);
+      await deliver({ api, db, log: log.child({ trace: row.trace_id }) }, row, pace);
     } catch (error) {
       // The database is away: the row stays `sending`, and the next start calls it unknown.
       log.error({ err: error, outbox: row.id }, 'what became of a message could not be written');
@@ -109,6 +110,7 @@ async function deliver(
     try {
       const id = await call(api, db, row, plain);
       await settle(db, row, 'sent', id, null);
+      log.info({ outbox: row.id, chat: row.chat_id, message: id, attempt: row.attempts }, 'sent');
       return;
     } catch (error) {
       const trouble = troubleOf(error);

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
-import { AUDIT_CHECKS } from '../../../lib/audit/checks.ts';
+import { AUDIT_CHECKS } from '../../../lib/audit/checks/index.ts';
 import { audit } from '../../../lib/audit/index.ts';
 import { loadConfig } from '../../../lib/config/index.ts';
 import { type Diagnosis, EXAMINATIONS, examine } from '../../../lib/doctor/index.ts';

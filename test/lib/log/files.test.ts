@@ -79,6 +79,26 @@ test("a subject's lines are in its file and in the process's log, with their tra
   );
 });
 
+test('a file that cannot be written to stops nobody; one file is opened once', () => {
+  const { home, layout } = temporaryHome();
+  const config = loadConfig({ env: { OPENCLAW_HOME: home } });
+  writeFileSync(layout.logs, 'a file where the folder should be');
+  const lines: string[] = [];
+  const log = createLogger({ name: 'worker', destination: { write: (line) => lines.push(line) } });
+  subjectLog(config, 'backup', log).info('told anyway');
+  assert.equal(
+    lines.map((line) => JSON.parse(line).msg),
+    ['this file cannot be written to; its lines are only here', 'told anyway'],
+  );
+  const { home: other } = temporaryHome();
+  const second = loadConfig({ env: { OPENCLAW_HOME: other } });
+  const descriptors = () => readdirSync('/proc/self/fd').length;
+  subjectLog(second, 'telegram', log).info('once');
+  const before = descriptors();
+  for (let n = 0; n < 20; n++) subjectLog(second, 'telegram', log).info('again');
+  assert.is(descriptors(), before);
+});
+
 test('lines to come are followed through a rotation; what is no JSON harms nobody', async () => {
   const { home } = temporaryHome();
   const folder = path.join(home, 'logs');
