@@ -37,8 +37,11 @@ export async function readArchive(
   });
   const tar = extract();
   let failure: unknown;
+  let entry: { content: Readable; taken: Promise<void> } | undefined;
   tar.on('entry', (header, stream, next) => {
-    onEntry(header, stream as unknown as Readable).then(
+    const content = stream as unknown as Readable;
+    entry = { content, taken: onEntry(header, content) };
+    entry.taken.then(
       () => {
         stream.resume();
         next();
@@ -61,6 +64,9 @@ export async function readArchive(
       await pipeline(raw, tap, createGunzip(), untilEnd(tar), { signal });
     }
   } catch (error) {
+    // Whoever takes an entry that does not end must end as well: a program that is fed by it would wait for ever.
+    entry?.content.destroy(error as Error);
+    await entry?.taken.catch(() => undefined);
     signal?.throwIfAborted();
     if (failure) throw failure;
     if (error instanceof OpenClawError) throw error;
@@ -102,13 +108,18 @@ function noIdentity(name: string): OpenClawError {
 export async function copyInto(content: Readable, sinks: readonly Writable[]): Promise<void> {
   const gone = new Set<Writable>();
   for (const sink of sinks) sink.on('error', () => gone.add(sink));
-  for await (const chunk of content) {
-    for (const sink of sinks) {
-      if (gone.has(sink) || sink.destroyed || sink.write(chunk)) continue;
-      await new Promise<void>((resolve) => {
-        for (const event of ['drain', 'error', 'close']) sink.once(event, () => resolve());
-      });
+  try {
+    for await (const chunk of content) {
+      for (const sink of sinks) {
+        if (gone.has(sink) || sink.destroyed || sink.write(chunk)) continue;
+        await new Promise<void>((resolve) => {
+          for (const event of ['drain', 'error', 'close']) sink.once(event, () => resolve());
+        });
+      }
     }
+  } catch (error) {
+    for (const sink of sinks) sink.destroy(error as Error);
+    throw error;
   }
   for (const sink of sinks) if (!gone.has(sink) && !sink.destroyed) sink.end();
 }

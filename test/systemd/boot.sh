@@ -8,6 +8,7 @@ code=$(cd "$(dirname "$0")/../.." && pwd)
 folder=${1:-/var/tmp/openclaw-boot}
 base=$folder/base machine=$folder/machine
 failed=0
+cd /
 for program in debootstrap systemd-nspawn nsenter; do
   command -v $program >/dev/null || { echo "needs $program: apt-get install debootstrap systemd-container util-linux"; exit 78; }
 done
@@ -19,15 +20,20 @@ if [ ! -e "$base/.ready" ]; then
   debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,curl,ca-certificates,sudo,procps bookworm "$base" >"$folder/debootstrap.log" 2>&1 ||
     { tail -5 "$folder/debootstrap.log"; exit 1; }
   # The machine has no network: what `openclaw install` asks apt for is in apt's own cache.
-  chroot "$base" sh -c 'rm -f /etc/apt/apt.conf.d/docker-clean; apt-get update -q && apt-get install -q -y --download-only postgresql redis-server' >"$folder/apt.log" 2>&1 ||
+  chroot "$base" sh -c 'rm -f /etc/apt/apt.conf.d/docker-clean; apt-get update -q && apt-get install -q -y --download-only --no-install-recommends postgresql redis-server logrotate git openssh-client curl' >"$folder/apt.log" 2>&1 ||
     { tail -5 "$folder/apt.log"; exit 1; }
   touch "$base/.ready"
 fi
 rm -rf "$machine"
 cp -a --reflink=auto "$base" "$machine"
 mkdir -p "$machine/src"
+# The checkout as it is now: what is edited meanwhile is another release.
+rm -rf "$folder/code"
+mkdir "$folder/code"
+(cd "$code" && cp -a agents bin cli config crontab docs lib plans sql systemd tasks tui ./*.md ./*.json LICENSE "$folder/code/" &&
+  { cp -al node_modules "$folder/code/" 2>/dev/null || cp -a node_modules "$folder/code/"; })
 # A container shares the host's kernel, whose log and time are not its own to set.
-systemd-nspawn --quiet --boot --register=no --private-network --machine=openclaw-boot --directory="$machine" --bind-ro="$code:/src" \
+systemd-nspawn --quiet --boot --register=no --keep-unit --private-network --machine=openclaw-boot --directory="$machine" --bind-ro="$folder/code:/src" \
   --capability=CAP_SYS_ADMIN >"$folder/console.log" 2>&1 &
 nspawn=$!
 trap 'kill $nspawn 2>/dev/null; wait $nspawn 2>/dev/null' EXIT
@@ -38,7 +44,7 @@ for _ in $(seq 120); do
   kill -0 $nspawn 2>/dev/null || { echo "systemd-nspawn ended:"; cat "$folder/console.log"; exit 1; }
   sleep 1
 done
-inside() { nsenter -t "$leader" -m -u -i -n -p -r -w/ env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"; }
+inside() { cd /; nsenter -t "$leader" -m -u -i -n -p -r -w/ env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"; }
 sh_in() { inside sh -c "$1"; }
 state() { inside systemctl is-active "$1" 2>/dev/null; }
 show() { inside systemctl show -p "$2" --value "$1"; }
