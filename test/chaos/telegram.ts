@@ -91,7 +91,7 @@ const agent = supervised(['agent', 'echo'], env);
 await eventually(
   async () => (await db.query('select from telegram_state where last_poll_at is not null')).rowCount,
   'the gateway polls',
-  60_000,
+  180_000,
 );
 say(`seed ${seed}: ${messages} messages of ${PEOPLE} people at ${rate}/s, a SIGKILL every ${everyS} s`);
 

@@ -15,7 +15,7 @@ const OWNER = 501;
 const WAITING_JOBS = 1000;
 const LIMIT_MS = 500;
 const INTERVAL_MS = 60;
-const ANSWER_LIMIT_MS = 20_000;
+const ANSWER_LIMIT_MS = 90_000;
 
 /**
  * From the moment at which Telegram has a command to the moment at which it has the answer, while 1,000 jobs wait and MilkBot

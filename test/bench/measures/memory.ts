@@ -19,7 +19,7 @@ const UNITS = [
   'worker reactions',
   'worker learning',
 ];
-const START_MS = 60_000;
+const START_MS = 180_000;
 
 /**
  * What stays resident while nothing happens: `openclaw up` (all in one process, and the small one that starts it again), and the
