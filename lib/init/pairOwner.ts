@@ -82,11 +82,17 @@ async function waitForCode(
       const said = message?.text?.toUpperCase().replace(/[^A-Z0-9]/g, '');
       if (said !== code || message?.chat.type !== 'private' || 'forward_origin' in message) continue;
       await api.getUpdates({ offset: update_id + 1, limit: 1, timeout: 0 });
-      return { id: message.from.id, name: message.from.first_name };
+      return { id: message.from.id, name: nameOf(message.from.first_name, message.from.id) };
     }
     await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
   }
   return undefined;
+}
+
+/** As devices are called: letters, digits and a few signs. */
+function nameOf(given: string, id: number): string {
+  const name = given.replace(/[^A-Za-z0-9_.-]/g, '').slice(0, 64);
+  return /^[A-Za-z0-9]/.test(name) ? name : `user-${id}`;
 }
 
 async function hasOwner(db: Queryable): Promise<boolean> {

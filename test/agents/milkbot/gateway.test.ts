@@ -423,7 +423,7 @@ test('every command says something, hostile ones too; the menu is that of the ro
   // Several people at once: what one person says is answered in order.
   const waiting = [...COMMANDS];
   const lane = async (user: number) => {
-    await query("select add_device('telegram', $1, $2, 'operator')", [`lane ${user}`, String(user)]);
+    await query("select add_device('telegram', $1, $2, 'operator')", [`lane-${user}`, String(user)]);
     for (let command = waiting.shift(); command; command = waiting.shift())
       assert.ok((await ask(`/${command.name}`, user)).text.length > 0, command.name);
   };
