@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { parse } from 'yaml';
 import { EXIT, messageOf, OpenClawError } from '../errors/index.ts';
 import { RULE } from '../reactions/builtin.ts';
 import { parseId, parseJson, parseNumber } from './ids.ts';
@@ -139,7 +138,7 @@ export const ruleActions: readonly Action[] = [
     example: `openclaw rules test '{"kind": "mission.failed", "payload": {"kind": "deploy"}}'`,
     run: async ({ db }, { args }) => {
       const text = (args[0] ?? '').trim();
-      const event = text.startsWith('{') ? parseJson(text, 'the event') : parse(await readText(text));
+      const event = text.startsWith('{') ? parseJson(text, 'the event') : await readYaml(text);
       const kind = (event as { kind?: unknown } | null)?.kind;
       if (typeof kind !== 'string')
         throw new OpenClawError('E_ARGUMENT', 'the event has no kind', {
@@ -242,11 +241,13 @@ async function readText(file: string): Promise<string> {
   }
 }
 
+const readYaml = async (file: string): Promise<unknown> => (await import('yaml')).parse(await readText(file));
+
 /** @throws E_RULE naming every fault; what only the database knows (kinds, plans) it refuses itself. */
 async function readRule(file: string) {
   let value: unknown;
   try {
-    value = parse(await readText(file));
+    value = await readYaml(file);
   } catch (error) {
     if (error instanceof OpenClawError) throw error;
     throw new OpenClawError('E_RULE', `${file} is neither YAML nor JSON: ${messageOf(error)}`, {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import path from 'node:path';
-import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import type { Layout } from '../config/index.ts';
 import { EXIT, messageOf, OpenClawError } from '../errors/index.ts';
@@ -37,13 +37,15 @@ export interface LoadedIdentity {
   fault: string | null;
 }
 
+const require = createRequire(import.meta.url);
+
 /** @throws E_IDENTITY with every fault of the front matter. */
 export function parseIdentity(text: string, file: string, id: string): Identity {
   const match = /^---\r?\n([\s\S]*?)\r?\n---\r?\n?([\s\S]*)$/.exec(text);
   if (!match) throw faulty(file, ['it does not begin with front matter between two lines of ---']);
   let front: unknown;
   try {
-    front = parseYaml(match[1]!);
+    front = (require('yaml') as typeof import('yaml')).parse(match[1]!);
   } catch (error) {
     throw faulty(file, [`its front matter is no YAML: ${messageOf(error)}`]);
   }

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type ParsedCronItem, parseCrontab } from 'graphile-worker';
+import type { ParsedCronItem } from 'graphile-worker';
 import { CODE_ROOT, type Config } from '../config/index.ts';
 import { messageOf } from '../errors/index.ts';
 
@@ -40,6 +40,7 @@ export async function readCrontabs(
   config: Config,
   known: ReadonlyMap<string, number>,
 ): Promise<{ schedules: Schedule[]; faults: CrontabFault[] }> {
+  const { parseCrontab } = await import('graphile-worker');
   const schedules: Schedule[] = [];
   const faults: CrontabFault[] = [];
   for (const file of [path.join(CODE_ROOT, 'crontab'), ...(await operatorFiles(config))]) {

@@ -1,7 +1,5 @@
 import path from 'node:path';
-import { runMigrations } from 'graphile-worker';
 import pg from 'pg';
-import Postgrator from 'postgrator';
 import { CODE_ROOT } from '../config/layout.ts';
 import { EXIT, messageOf, OpenClawError } from '../errors/index.ts';
 import { OWNER } from './roles.ts';
@@ -69,6 +67,7 @@ async function migrateGraphile(adminUrl: string, asOwner: boolean): Promise<void
   pool.on('error', (error) => failures.push(error));
   pool.on('connect', (connection) => void connection.on('error', (error) => failures.push(error)));
   try {
+    const { runMigrations } = await import('graphile-worker');
     await runMigrations({ pgPool: pool });
   } finally {
     await pool.end();
@@ -76,6 +75,7 @@ async function migrateGraphile(adminUrl: string, asOwner: boolean): Promise<void
 }
 
 async function migrateOurs(client: pg.Client): Promise<MigrateResult> {
+  const { default: Postgrator } = await import('postgrator');
   const postgrator = new Postgrator({
     driver: 'pg',
     migrationPattern: path.join(CODE_ROOT, 'sql/migrations/*.sql'),

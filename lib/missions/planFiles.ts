@@ -1,6 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { parse as parseYaml } from 'yaml';
 import { CODE_ROOT, type Config } from '../config/index.ts';
 import { didYouMean, EXIT, messageOf, OpenClawError } from '../errors/index.ts';
 
@@ -54,6 +53,7 @@ export async function readPlan(config: Config, nameOrFile: string): Promise<unkn
       exitCode: EXIT.usage,
     });
   }
+  const { parse: parseYaml } = await import('yaml');
   try {
     // YAML holds JSON; aliases are bounded, so that a small file cannot become a huge one.
     return parseYaml(text, { maxAliasCount: 100, prettyErrors: true });

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { parse as parseYaml } from 'yaml';
 import type { Config } from '../config/index.ts';
 import type { Queryable } from '../db/index.ts';
 import { namedPlans } from '../missions/planFiles.ts';
@@ -47,6 +46,7 @@ export async function suggestPlans(config: Config, goal: string): Promise<Sugges
 
 async function readTitle(file: string): Promise<{ title: string; description: string }> {
   try {
+    const { parse: parseYaml } = await import('yaml');
     const plan = parseYaml(await readFile(file, 'utf8'), { maxAliasCount: 100 }) as {
       title?: unknown;
       description?: unknown;

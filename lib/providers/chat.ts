@@ -1,4 +1,5 @@
-import { bulkhead, handleWhen, type IPolicy, type IRetryBackoffContext, retry, wrap } from 'cockatiel';
+import { createRequire } from 'node:module';
+import type { IPolicy, IRetryBackoffContext } from 'cockatiel';
 import type { Queryable } from '../db/index.ts';
 import { messageOf, OpenClawError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
@@ -151,12 +152,16 @@ const sum = (a: Usage, b: Usage): Usage => ({
   costUsd: a.costUsd + b.costUsd,
 });
 
+/** Loaded at the first call: whoever only looks at what is configured needs no policies. */
+const require = createRequire(import.meta.url);
+
 const lanes = new Map<string, IPolicy>();
 
 /** At most eight calls at once to a provider from this process; what is brief is tried once more after a moment. */
 function policyOf(provider: string): IPolicy {
   let policy = lanes.get(provider);
   if (!policy) {
+    const { bulkhead, handleWhen, retry, wrap } = require('cockatiel') as typeof import('cockatiel');
     const again = handleWhen(
       (error) => error instanceof CallError && BRIEF.has(error.fault) && (error.retryAfterMs ?? 0) <= BRIEF_WAIT_MS,
     );

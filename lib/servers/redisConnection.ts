@@ -1,5 +1,9 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { createRequire } from 'node:module';
+import type { Redis, RedisOptions } from 'ioredis';
 import { OpenClawError } from '../errors/index.ts';
+
+/** Loaded when a connection is made: most verbs of the command line make none. */
+const require = createRequire(import.meta.url);
 
 /**
  * A connection to whatever REDIS_URL may be: `redis://`, `rediss://` (TLS), `redis://:password@localhost/0?path=/x.sock`
@@ -8,6 +12,7 @@ import { OpenClawError } from '../errors/index.ts';
  * The caller listens to `error`; without a listener ioredis prints each one.
  */
 export function connectRedis(url: string, options: RedisOptions = {}): Redis {
+  const { Redis } = require('ioredis') as typeof import('ioredis');
   if (/^rediss?:\/\//i.test(url) || url.startsWith('/')) return new Redis(url, options);
   if (/^unix:\/\//i.test(url)) return new Redis({ ...unixOptions(url), ...options });
   // The scheme alone: the rest may hold a password.
