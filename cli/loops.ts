@@ -1,4 +1,3 @@
-import { startGateway } from '../agents/milkbot/gateway.ts';
 import { folderOf, registerAllAgents, startAgent, startBridge } from '../lib/agents/index.ts';
 import { type Bus, openBus } from '../lib/bus/index.ts';
 import { type Config, loadConfig } from '../lib/config/index.ts';
@@ -40,8 +39,10 @@ export function agent(name: string, options: LoopOptions): Promise<number> {
 }
 
 /** MilkBot with everything that people reach it by. */
-export function gateway(options: LoopOptions): Promise<number> {
+export async function gateway(options: LoopOptions): Promise<number> {
   const folder = folderOf(loadConfig(), 'milkbot');
+  // What speaks with Telegram is large, and the other loops do without.
+  const { startGateway } = await import('../agents/milkbot/gateway.ts');
   return runLoop('gateway', options, (parts) => startGateway({ ...parts, folder }));
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Pool, Queryable } from '../db/index.ts';
 import { transaction } from '../db/index.ts';
 import { scrub, scrubJson, toJson } from '../log/index.ts';
-import { isRetryableCall } from '../providers/forTask.ts';
+import { isRetryableCall } from '../providers/retryable.ts';
 import { errorClassOf, rowMessage } from '../queue/errorClass.ts';
 import { PermanentError } from '../tasks/define.ts';
 import { BUILT_IN } from './builtin.ts';

@@ -1,6 +1,7 @@
 export { type ChatDeps, chat } from './chat.ts';
-export { callsOfTask, isRetryableCall, settingsOf } from './forTask.ts';
+export { callsOfTask, settingsOf } from './forTask.ts';
 export { guardLoop, hashOf, noteCall } from './loopGuard.ts';
+export { isRetryableCall } from './retryable.ts';
 export {
   isConfigured,
   modelsToAsk,
