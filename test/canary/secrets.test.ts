@@ -11,8 +11,14 @@ import { commitWorkspace } from '../../lib/git/index.ts';
 import { createLogger } from '../../lib/log/index.ts';
 import { spellingsOf } from '../../lib/log/secretSpellings.ts';
 import { setCredential } from '../../lib/secrets/index.ts';
+import { openApi, startSender } from '../../lib/telegram/index.ts';
 import { startWorkers } from '../../lib/workers/process.ts';
+import { localSources } from '../../tui/feed/locals.ts';
+import { PAGES } from '../../tui/pages/index.ts';
+import { once } from '../../tui/session/once.ts';
 import { fakeDrive } from '../fakes/drive.ts';
+import { fakeServer } from '../fakes/fakeServer.ts';
+import { fakeTelegram } from '../fakes/telegram.ts';
 import { freshDatabase } from '../harness/database.ts';
 import { suite } from '../harness/suite.ts';
 import { temporaryHome } from '../harness/temporaryHome.ts';
@@ -40,9 +46,16 @@ function canaries(): Map<KeyName, string> {
 test('after a run with failures in it, no canary is in logs, rows, archives, git objects or what was sent', async () => {
   const database = await freshDatabase();
   const drive = await fakeDrive();
+  const quoting = await quotingServer();
   const { home, layout } = temporaryHome();
   const values = canaries();
   const { OPENCLAW_MASTER_KEY: master, ...rest } = Object.fromEntries(values) as Record<string, string>;
+  const token = rest.TELEGRAM_BOT_TOKEN!;
+  const telegram = await fakeTelegram({ token });
+  const refusedBy = (code: number) => ({
+    status: code,
+    body: { ok: false, error_code: code, description: `no: /bot${token}/ ${encodeURIComponent(token)}` },
+  });
   mkdirSync(layout.config, { recursive: true });
   mkdirSync(path.join(layout.config, 'providers'));
   mkdirSync(layout.workspace, { recursive: true });
@@ -66,6 +79,11 @@ test('after a run with failures in it, no canary is in logs, rows, archives, git
     OPENCLAW_TASK_DIRS: layout.tasks,
     GOOGLE_DRIVE_BASE_URL: drive.url,
     GOOGLE_DRIVE_TOKEN_URL: `${drive.url}/token`,
+    TELEGRAM_BASE_URL: telegram.url,
+    TELEGRAM_ALLOWED_USER_IDS: '42',
+    ...Object.fromEntries(
+      ['MINIMAX', 'OPENROUTER', 'XAI', 'BRAVE', 'PERPLEXITY'].map((name) => [`${name}_BASE_URL`, quoting.url]),
+    ),
     OPENCLAW_LOG_LEVEL: 'debug',
   };
   mkdirSync(layout.tasks, { recursive: true });
@@ -103,6 +121,19 @@ test('after a run with failures in it, no canary is in logs, rows, archives, git
       jobs.push(rows[0]!.id);
     }
   }
+  // Every service refuses, and quotes the whole request in its error.
+  telegram.script('getMe', refusedBy(401), refusedBy(401));
+  for (const [task, payload] of [
+    ...['minimax', 'openrouter', 'xai'].map((model) => ['llm', { prompt: 'anything', model }] as const),
+    ...['brave', 'perplexity'].map((venue) => ['web_search', { query: `by ${venue}`, venue }] as const),
+    ['health_check', {}] as const,
+  ]) {
+    const { rows } = await database.pool.query<{ id: string }>(
+      'select add_job($1, $2::jsonb, max_attempts => 1) as id',
+      [task, JSON.stringify(payload)],
+    );
+    jobs.push(rows[0]!.id);
+  }
   await eventually(
     async () => {
       const { rows } = await database.pool.query('select from job_history where job_id = any ($1)', [jobs]);
@@ -112,6 +143,18 @@ test('after a run with failures in it, no canary is in logs, rows, archives, git
     90_000,
   );
   await workers.stop('done');
+  const asked = quoting.requests.map(({ headers }) => headers.authorization ?? headers['x-subscription-token']);
+  assert.is(new Set(asked).size, 5, 'each service was asked with its own key');
+
+  // What failed is told: first Telegram refuses as well, then it takes it.
+  telegram.script('sendMessage', refusedBy(500));
+  await database.pool.query('select sync_allowed_users($1)', [[42]]);
+  await database.pool.query(
+    "select queue_message('owner', last_error) from job_history where last_error is not null order by job_id limit 12",
+  );
+  const sender = startSender({ api: openApi(config)!, db: database.pool, log, chatBurst: 50 });
+  await eventually(async () => telegram.sent.length >= 5, 'errors of jobs are sent', 30_000);
+  await sender.stop(5000);
 
   drive.faults.statuses.push({ status: 403, reason: 'storageQuotaExceeded' });
   await runBackup({ config, db: database.pool, log, signal });
@@ -165,6 +208,18 @@ test('after a run with failures in it, no canary is in logs, rows, archives, git
     ['git objects', objects.stdout],
     ['the credentials store', readFileSync(path.join(layout.credentials, 'store.json'), 'utf8')],
   );
+  places.push(['what Telegram was sent', JSON.stringify(telegram.sent)]);
+  const reader = async () => ({ url: database.urlFor('openclaw_tui') });
+  for (const { name } of PAGES) {
+    const options = { reader, locals: localSources(config, reader), columns: 200, rows: 60, json: false, ascii: false };
+    const page = name === 'job' ? `job ${jobs[1]}` : name;
+    const shot = await once({ ...options, page, name: 'canary' }).catch((error: { code?: string }) => {
+      // A page of one mission, of which there is none here.
+      if (name === 'mission') return 'no mission';
+      throw error;
+    });
+    places.push([`page ${page}`, shot]);
+  }
   for (const { appProperties, name } of drive.files.values())
     places.push(['what Drive was told', JSON.stringify({ appProperties, name })]);
 
@@ -179,9 +234,16 @@ test('after a run with failures in it, no canary is in logs, rows, archives, git
   assert.match(dumped.stdout, /spill/);
   assert.match(unpacked.stdout, /GMAIL_ADDRESS/);
   assert.ok(statSync(path.join(layout.logs, 'openclaw.log')).size > 1000);
-  await drive.close();
+  await Promise.all([drive.close(), telegram.kill(), quoting.kill()]);
   await database.drop();
 });
+
+/** Refuses everything with an error that quotes the request: its path, its headers and its body. */
+const quotingServer = () =>
+  fakeServer(({ path: asked, query, headers, body }) => {
+    const message = `refused: ${asked}?${query} ${JSON.stringify(headers)} ${body}`;
+    return { status: 401, body: { error: { message, code: 401, type: 'auth' }, message, detail: message } };
+  });
 
 /** What a person sees of it all. */
 async function shownByActions(

@@ -81,7 +81,8 @@ for unit in $services; do check "$unit is active" "[ \"\$(state $unit)\" = activ
 check "openclaw.target is active" "[ \"\$(state openclaw.target)\" = active ]" 10
 check "both timers are active" "[ \"\$(state openclaw-health.timer)\$(state openclaw-backup.timer)\" = activeactive ]"
 sleep 20
-echo "# memory of the units: $(for unit in $services; do show $unit MemoryCurrent; done | awk '{ s += $1 } END { printf "%.0f MB by cgroup", s / 1e6 }'); resident: $(sh_in "ps -u milkbot -o rss= | awk '{ s += \$1 } END { printf \"%.0f MB\", s / 1e3 }'")"
+# Shared pages divided among those that share them.
+echo "# memory of the units: $(sh_in 'for p in $(pgrep -u milkbot); do sed -n "s/^Pss: *//p" /proc/$p/smaps_rollup; done' | awk '{ s += $1 } END { printf "%.0f MB", s / 1e3 }')"
 
 echo "# kills"
 for unit in $services; do
@@ -90,6 +91,11 @@ for unit in $services; do
   check "$unit is back after SIGKILL" "[ \"\$(state $unit)\" = active ] && [ \"\$(show $unit MainPID)\" != $pid ]" 60 || log $unit | tail -5
 done
 check "the target is still active" "[ \"\$(state openclaw.target)\" = active ]"
+
+echo "# Redis emptied"
+redis() { sh_in 'redis-cli -u "$(sed -n s/^REDIS_URL=//p /opt/openclaw/config/.env)" --no-auth-warning '"$1"; }
+redis flushall >/dev/null
+check "the copies in Redis are back within 5 s" "redis 'keys agent:*:status' | grep -q atlas && redis 'keys mission:states*' | grep -q since" 5
 
 echo "# watchdog"
 pid=$(show openclaw-learning MainPID)
