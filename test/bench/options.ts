@@ -32,7 +32,7 @@ export interface BenchOptions {
   profile: string | undefined;
 }
 
-export const USAGE = `npm run bench -- [--rounds N] [--jobs N] [--missions N] [--history N] [--only <measure>] [--small] [--profile <folder>]`;
+export const USAGE = `npm run bench -- [--rounds N] [--jobs N] [--missions N] [--history N] [--backup-rows N] [--only <measure>] [--small] [--profile <folder>]`;
 
 const FULL = {
   rounds: 5,
@@ -74,6 +74,7 @@ export function readOptions(args: string[], measures: readonly string[]): BenchO
       jobs: { type: 'string' },
       missions: { type: 'string' },
       history: { type: 'string' },
+      'backup-rows': { type: 'string' },
       only: { type: 'string' },
       small: { type: 'boolean', default: false },
       profile: { type: 'string' },
@@ -89,6 +90,7 @@ export function readOptions(args: string[], measures: readonly string[]): BenchO
     jobs: wholeNumber('--jobs', values.jobs) ?? defaults.jobs,
     missions: wholeNumber('--missions', values.missions) ?? defaults.missions,
     history: wholeNumber('--history', values.history) ?? defaults.history,
+    backupRows: wholeNumber('--backup-rows', values['backup-rows']) ?? defaults.backupRows,
     only: values.only,
     small: values.small,
     profile: values.profile,

@@ -93,9 +93,9 @@ done
 check "the target is still active" "[ \"\$(state openclaw.target)\" = active ]"
 
 echo "# Redis emptied"
-redis() { sh_in 'redis-cli -u "$(sed -n s/^REDIS_URL=//p /opt/openclaw/config/.env)" --no-auth-warning '"$1"; }
+redis() { sh_in 'REDISCLI_AUTH=$(sed -n "s#^REDIS_URL=.*://[^:]*:\(.*\)@.*#\1#p" /opt/openclaw/config/.env) redis-cli '"$1"; }
 redis flushall >/dev/null
-check "the copies in Redis are back within 5 s" "redis 'keys agent:*:status' | grep -q atlas && redis 'keys mission:states*' | grep -q since" 5
+check "the copies in Redis are back within 5 s" "redis \"keys 'agent:*:status'\" | grep -q atlas && redis \"keys 'mission:states*'\" | grep -q since" 5
 
 echo "# watchdog"
 pid=$(show openclaw-learning MainPID)

@@ -25,6 +25,9 @@ export async function backup({ sides, server, options, home, progress }: Bench):
   await sides.ours.reset();
   await sides.ours.pool.query(FILL, [options.backupRows]);
   await sides.ours.settle();
+  const { rows: sizes } = await sides.ours.pool.query<{ bytes: string }>(
+    'select pg_database_size(current_database()) as bytes',
+  );
   const config = loadConfig({ env: { OPENCLAW_HOME: path.join(home, 'backup'), OPENCLAW_LOG_LEVEL: 'silent' } });
   const log = createLogger({ name: 'bench', level: 'silent' });
   const url = server.urlFor('openclaw_backup', 'bench_ours');
@@ -83,6 +86,7 @@ export async function backup({ sides, server, options, home, progress }: Bench):
           [`${name}, CPU ms`, spreadOf(cpu).median],
         ]),
       ),
+      'database, MB': Number(sizes[0]!.bytes) / 1e6,
       'peak memory, MB': peakRss / 1e6,
     },
     ratios: [
