@@ -20,7 +20,8 @@ export interface WorkerProcess {
 export async function spawnWorker(profileFolder?: string): Promise<WorkerProcess> {
   const child = fork(MAIN, {
     execArgv: [
-      '--disable-warning=ExperimentalWarning',
+      // As the launcher starts every process of ours, and so this one.
+      ...process.execArgv,
       ...(profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : []),
     ],
   });
