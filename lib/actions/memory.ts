@@ -1,4 +1,5 @@
 import { EXIT, OpenClawError } from '../errors/index.ts';
+import { scrub } from '../log/index.ts';
 import { parseNumber } from './ids.ts';
 import { textTable, timeText } from './table.ts';
 import type { Action } from './types.ts';
@@ -96,7 +97,7 @@ export const memoryActions: readonly Action[] = [
       const confidence = Number(options.confidence);
       const { rows } = await db.query<{ id: string }>('select remember($1, $2, $3, $4, $5, $6, false, $7) as id', [
         args[0],
-        args[1],
+        scrub(args[1] ?? ''),
         options.agent ?? null,
         String(options.tags ?? '')
           .split(',')

@@ -76,7 +76,13 @@ export async function mirrorMemory(db: Queryable, workspace: string, signal?: Ab
 
 const bodyOf = (row: Row): string => `${scrub(row.text)}\n`;
 
+/** What a person wrote stays as it is, in the file; into a row, or a further file, no secret goes. */
+function refuseSecrets(text: string): void {
+  if (scrub(text) !== text) throw new Error('it holds what looks like a secret; nothing of it was taken in');
+}
+
 async function readBack(db: Queryable, row: Row, text: string): Promise<void> {
+  refuseSecrets(text);
   const { rowCount } = await db.query(
     `update ops_memory set text = btrim($2, E' \\n\\t'), confidence = 1, pinned = true, untrusted = false, mirror_hash = $3, updated_at = clock_now()
      where id = $1 and length(btrim($2, E' \\n\\t')) between 1 and 8000`,
@@ -98,6 +104,7 @@ async function takeIn(db: Queryable, workspace: string, files: Map<string, strin
         await rm(path.join(workspace, file), { force: true });
         continue;
       }
+      refuseSecrets(text);
       const { rows } = await db.query<{ id: string }>(
         'select remember($1, $2, confidence => 1, provenance => $3) as id',
         [kind, text, JSON.stringify({ file })],

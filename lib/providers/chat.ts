@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import type { IPolicy, IRetryBackoffContext } from 'cockatiel';
 import type { Queryable } from '../db/index.ts';
 import { messageOf, OpenClawError } from '../errors/index.ts';
+import { learnedOrder } from '../learning/choice.ts';
 import type { Logger } from '../log/index.ts';
 import { askOnce, type OneAnswer, priceOf } from './askOnce.ts';
 import { fitContext } from './context.ts';
@@ -33,7 +34,7 @@ const BRIEF_WAIT_MS = 3000;
  */
 export async function chat<T = unknown>(deps: ChatDeps, request: ChatRequest<T>): Promise<ChatAnswer<T>> {
   const settings = deps.settings.read();
-  const choices = modelsToAsk(settings, request.model, await policyOrder(deps.db));
+  const choices = modelsToAsk(settings, request.model, await providersFirst(deps.db, settings));
   const call = hashOf([request.model ?? '', request.purpose, request.messages, request.shape?.name ?? '']);
   await guardLoop(deps.db, request.origin.run, call, 'question to a model');
   const passedOver: { id: string; fault: string; message: string }[] = [];
@@ -74,10 +75,18 @@ export async function chat<T = unknown>(deps: ChatDeps, request: ChatRequest<T>)
   });
 }
 
-/** Policy `providers.order`: what a person, or the learner with a person's yes, put before the file's order. */
-async function policyOrder(db: Queryable): Promise<readonly string[]> {
-  const { rows } = await db.query<{ names: string[] | null }>("select sound_policy('providers.order') as names");
-  return rows[0]!.names ?? [];
+/**
+ * Whom to ask first. Policy `providers.order`: what a person, or the learner with a person's yes, put before the file's order. Where
+ * `learning.auto` lists provider_order each call is a choice of its own, by what the calls of late came to.
+ */
+async function providersFirst(db: Queryable, { failover, providers }: Settings): Promise<readonly string[]> {
+  const { rows } = await db.query<{ names: string[] | null; learned: boolean | null }>(
+    "select sound_policy('providers.order') as names, sound_policy('learning.auto') ? 'provider_order' as learned",
+  );
+  const { names, learned } = rows[0]!;
+  if (!learned) return names ?? [];
+  const known = failover.order.map((id) => id.slice(0, id.indexOf('/'))).filter((name) => providers.has(name));
+  return learnedOrder(db, 'model_call', [...new Set(known)]);
 }
 
 async function coolDown(

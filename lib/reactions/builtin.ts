@@ -63,6 +63,41 @@ export const BUILTIN_RULES: readonly Rule[] = [
     },
   },
   {
+    name: 'signal_strong',
+    description:
+      'A signal of high confidence is looked into more deeply; what it rests on comes from outside, so a person is asked.',
+    kind: 'signal.found',
+    condition: '$.payload.confidence >= 0.85',
+    cooldown: '1 hour',
+    cooldown_key: '$.payload.asset',
+    daily_cap: 5,
+    dedupe: 'signal-{payload.signal}',
+    plan: {
+      kind: 'signal_research',
+      title: 'Look into a strong signal',
+      steps: [
+        {
+          name: 'research',
+          task: 'research',
+          payload: { query: event('payload.title'), depth: 'deep' },
+        },
+        {
+          name: 'report',
+          task: 'write_note',
+          needs: ['research'],
+          payload: {
+            path: 'reports/signal-{id}.md',
+            title: 'A strong signal, looked into',
+            sections: [
+              { title: 'The signal', value: { $path: '$.input.event.payload' } },
+              { title: 'What was found', value: { $path: '$.steps.research.output' } },
+            ],
+          },
+        },
+      ],
+    },
+  },
+  {
     name: 'failures_repeat',
     description: 'Three missions of one kind failed within an hour: the operator is asked whether to pause that kind.',
     kind: 'mission.failed',

@@ -193,8 +193,8 @@ set search_path = public, pg_catalog, pg_temp
 as $$
 declare m ops_missions;
 begin
-  insert into ops_missions (id, kind, title, plan, input, source, actor, agent, priority, untrusted, trace_id, policy_snapshot) overriding system value
-    select mission, p.kind, p.title, p.plan, p.input, p.source, p.actor, p.agent, p.priority, p.untrusted, p.trace_id,
+  insert into ops_missions (id, kind, title, plan, input, source, actor, agent, priority, untrusted, trace_id, cause_event_id, cause_depth, policy_snapshot) overriding system value
+    select mission, p.kind, p.title, p.plan, p.input, p.source, p.actor, p.agent, p.priority, p.untrusted, p.trace_id, p.cause_event_id, coalesce(p.cause_depth, 0),
            (select jsonb_object_agg(k, policy_value(k)) from unnest('{sql.allow,gate.approval,gate.auto_approve,gate.caps,quota.tasks,budget.usd}'::text[]) k)
     returning * into m;
   if store_steps(m, p.plan) <> jsonb_array_length(p.plan -> 'steps') then

@@ -74,4 +74,5 @@ insert into ops_event_kinds (kind, description) values
   ('breaker.opened', 'calls to a service, or missions of a kind, are stopped'),
   ('breaker.half_open', 'one probe may try'),
   ('breaker.closed', 'all goes on'),
+  ('policy.unknown_kind', 'an event came whose kind is on no list'),
   ('policy.reaction_stopped', 'a chain of reactions was stopped');

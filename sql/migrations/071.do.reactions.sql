@@ -110,6 +110,8 @@ create table ops_reaction_days (
 comment on table ops_reaction_days is 'How often a rule fired on a UTC day: the ground of daily caps.';
 
 alter table ops_missions add column cause_event_id bigint, add column cause_depth smallint not null default 0;
+-- A proposal keeps it for the mission that a person's yes may make of it.
+alter table ops_mission_proposals add column cause_event_id bigint, add column cause_depth smallint not null default 0;
 comment on column ops_missions.cause_event_id is 'The event whose reaction it is.';
 comment on column ops_missions.cause_depth is 'How many reactions lie between it and what nobody caused.';
 
@@ -152,15 +154,16 @@ create function event_causes(mission bigint) returns table (depth integer, rule_
 language sql stable
 set search_path = public, pg_catalog, pg_temp
 as $$
+  -- The rule is whoever asked for the mission, also where a person let it in later.
   with recursive up as (
-    select 1 as n, m.id as mission, m.cause_event_id from ops_missions m where m.id = event_causes.mission and m.cause_event_id is not null
+    select 1 as n, m.id as mission, m.cause_event_id, m.actor from ops_missions m where m.id = event_causes.mission and m.cause_event_id is not null
     union all
-    select up.n + 1, m.id, m.cause_event_id
+    select up.n + 1, m.id, m.cause_event_id, m.actor
     from up join ops_agent_events e on e.id = up.cause_event_id join ops_missions m on m.id = e.mission_id
     where m.cause_event_id is not null and up.n < 6)
-  select coalesce(max(up.n), 0)::integer, coalesce(array_agg(d.rule_id order by up.n) filter (where d.rule_id is not null), '{}'),
+  select coalesce(max(up.n), 0)::integer, coalesce(array_agg(r.id order by up.n) filter (where r.id is not null), '{}'),
          string_agg(format('m%s (rule %s on e%s)', up.mission, r.name, up.cause_event_id), ' <- ' order by up.n)
-  from up left join ops_reactions d on d.mission_id = up.mission and d.state = 'fired' left join ops_reaction_rules r on r.id = d.rule_id
+  from up left join ops_reaction_rules r on up.actor = 'rule:' || r.name
 $$;
 comment on function event_causes(bigint) is 'The chain of reactions above a mission: its depth, the rules, and the path in words.';
 create index ops_reactions_mission on ops_reactions (mission_id) where mission_id is not null;
@@ -344,6 +347,7 @@ begin
           new_mission := answer.mission;
           if answer.state = 'proposed' then
             verdict := 'asked'; why := format('proposal p%s waits for a%s: %s', answer.proposal, answer.approval, answer.reason);
+            update ops_mission_proposals set cause_event_id = pair.event_id, cause_depth = pair.depth + 1 where id = answer.proposal;
           elsif answer.state = 'rejected' then
             -- The refused proposal stays as a row; what the rule had spent is given back.
             verdict := 'refused'; why := format('proposal p%s: %s', answer.proposal, answer.reason);
@@ -404,6 +408,13 @@ begin
 end $$;
 comment on function react(bigint[]) is 'Decides the events against all rules, once; again it changes nothing. Returns how many decisions of each kind.';
 
+create table ops_unknown_kinds (
+  kind text primary key,
+  event_id bigint not null,
+  noted_at timestamptz not null default clock_now()
+);
+comment on table ops_unknown_kinds is 'Kinds of events that were seen and are on no list, each noted once with its first event.';
+
 -- Rules on time. A window that fires becomes an event, and the pair is decided like any other; a rule that rests is not looked at.
 create function watch_rules() returns jsonb
 language plpgsql security definer
@@ -411,6 +422,14 @@ set search_path = public, pg_catalog, pg_temp
 as $$
 declare r ops_reaction_rules; new_events bigint[]; all_events bigint[] := '{}'; all_rules bigint[] := '{}'; at timestamptz := clock_now();
 begin
+  -- A kind that no part is known to emit is noted once: a rule for it would be refused, so somebody has misspelt it, or forgotten the list.
+  with noted as (
+    insert into ops_unknown_kinds (kind, event_id)
+    select e.kind, min(e.id) from ops_agent_events e
+    where e.created_at > at - interval '5 minutes' and e.kind not like 'user.%' and not exists (select from ops_event_kinds k where k.kind = e.kind) group by e.kind order by e.kind
+    on conflict (kind) do nothing returning kind, event_id)
+  insert into ops_agent_events (kind, severity, source, actor, cause_event_id, payload, tags)
+    select 'policy.unknown_kind', 'warning', 'rule', 'system', n.event_id, jsonb_build_object('kind', n.kind, 'event', n.event_id), array[n.kind] from noted n;
   for r in select * from ops_reaction_rules where enabled and over is not null order by id loop
     with windowed as (
       select coalesce(w.key, '') as key, w.n from (

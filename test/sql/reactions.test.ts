@@ -293,6 +293,98 @@ test('a rule may tell an agent, once for each event; an agent that is not there 
   );
 });
 
+test('unmatched events block the head: a thousand of them queue nothing, and what comes behind them is decided at once', async () => {
+  const { kind, id } = await rule({ condition: '$.payload.wanted == true' });
+  await query("insert into ops_agent_events (kind) select 'user.unwanted' from generate_series(1, 1000)");
+  assert.is(await runReactJobs(), 0);
+  await query('insert into ops_agent_events (kind) select $1 from generate_series(1, 1000)', [kind]);
+  const event = await emit(kind, { payload: { wanted: true } });
+  await runReactJobs();
+  assert.equal(
+    (await decisions(id)).map((row) => [row.event_id, row.state]),
+    [[event, 'fired']],
+  );
+});
+
+test('terminal events bypass reactions: the end of a mission and of a job is an event like any other', async () => {
+  const ended = await rule({ kind: 'mission.cancelled' });
+  const failed = await rule({ kind: 'job.*' });
+  const [mission] = await query<{ id: string }>('select add_mission($1) as id', [JSON.stringify(PLAN)]);
+  await query('select cancel_mission($1)', [mission!.id]);
+  await query("insert into ops_agent_events (kind, severity, payload) values ('job.failed', 'error', '{}')");
+  await runReactJobs();
+  for (const { id } of [ended, failed]) {
+    assert.equal(
+      (await decisions(id)).map((row) => row.state),
+      ['fired'],
+    );
+  }
+  for (const { name } of [ended, failed]) await query('select set_rule_enabled($1, false)', [name]);
+});
+
+test('reaction stuck in processing after a crash: what was not committed is decided anew, once', async () => {
+  const { kind, id } = await rule({ cooldown: '1 hour' });
+  const event = await emit(kind);
+  const client = await database.pool.connect();
+  await client.query('begin');
+  await client.query('select react($1::bigint[])', [[event]]);
+  await client.query('rollback');
+  client.release();
+  assert.equal(await decisions(id), []);
+  await runReactJobs();
+  assert.equal(
+    (await decisions(id)).map((row) => row.state),
+    ['fired'],
+  );
+});
+
+test("reaction runs other steps than its rule's: the mission has the steps of the version that its decision names", async () => {
+  const { kind, id, name } = await rule();
+  await emit(kind);
+  await runReactJobs();
+  const next = { kind: 'reacted', steps: ['a', 'b'].map((step) => ({ name: step, task: 'echo', payload: {} })) };
+  await query('select put_rule($1)', [{ name, kind, plan: next }]);
+  await emit(kind);
+  await runReactJobs();
+  const rows = await query(
+    `select d.rule_version, array(select s.name from ops_mission_steps s where s.mission_id = d.mission_id order by s.position) as steps
+     from ops_reactions d where d.rule_id = $1 order by d.id`,
+    [id],
+  );
+  assert.equal(rows, [
+    { rule_version: 1, steps: ['only'] },
+    { rule_version: 2, steps: ['a', 'b'] },
+  ]);
+});
+
+test("a person's yes keeps the cause: the mission of a proposal carries it, and a chain through it stops", async () => {
+  const outside = { kind: 'outward', steps: [{ name: 'only', task: 'outside', payload: {} }] };
+  const { kind, id } = await rule({ plan: outside });
+  const event = await emit(kind);
+  await runReactJobs();
+  const [asked] = await decisions(id);
+  const approval = /a(\d+):/.exec(asked!.reason ?? '')![1];
+  await query("select approve($1, 'approve')", [approval]);
+  const [mission] = await query<{ id: string; cause_event_id: string; cause_depth: number }>(
+    "select id, cause_event_id, cause_depth from ops_missions where kind = 'outward' and cause_event_id = $1",
+    [event],
+  );
+  assert.is(mission?.cause_depth, 1);
+  const again = await emit(kind, { mission: mission!.id });
+  await runReactJobs();
+  assert.is((await decisions(id)).find((row) => row.event_id === again)?.state, 'cycle');
+});
+
+test('an event of a kind that is on no list is noted, once', async () => {
+  await emit('mission.exploded');
+  await query('select watch_rules()');
+  await query('select watch_rules()');
+  const noted = await query(
+    "select payload ->> 'kind' as kind from ops_agent_events where kind = 'policy.unknown_kind'",
+  );
+  assert.equal(noted, [{ kind: 'mission.exploded' }]);
+});
+
 test('explain and test write nothing', async () => {
   const { name, kind } = await rule({ condition: '$.payload.n == 1' });
   const before = await query('select count(*) from ops_reactions');

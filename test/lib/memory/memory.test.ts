@@ -100,6 +100,14 @@ test('the mirror writes each row, reads an edit back, takes in a new file and ne
   assert.is((await query("select from ops_memory where kind = 'preference' and pinned")).length, 1);
   rmSync(path.join(workspace, 'memory/preference/empty.md'));
 
+  const secret = `sk-ant-api03-${'Ab1'.repeat(20)}`;
+  writeFileSync(fileOf('strategy', ids[1]!), `The key is ${secret}`);
+  const refused = await mirror();
+  assert.match(refused.faults[0]?.message ?? '', /secret/);
+  assert.is(readFileSync(fileOf('strategy', ids[1]!), 'utf8'), `The key is ${secret}`, 'the file stays');
+  assert.is((await query('select from ops_memory where text like $1', [`%${secret}%`])).length, 0);
+  writeFileSync(fileOf('strategy', ids[1]!), 'Then the dear one');
+
   rmSync(fileOf('lesson', ids[2]!));
   assert.is((await mirror()).forgotten, 1);
   rmSync(path.join(workspace, 'memory'), { recursive: true });
