@@ -3,6 +3,7 @@ import { type Config, loadConfig } from '../lib/config/index.ts';
 import { createPool, DATABASE, type Pool } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { startService } from '../lib/host/serviceManager.ts';
+import { learnWhenRung } from '../lib/learning/doorbell.ts';
 import { createLogger, type Logger } from '../lib/log/index.ts';
 import { ringForMissions } from '../lib/missions/doorbell.ts';
 import { findRunningServers } from '../lib/servers/index.ts';
@@ -109,12 +110,14 @@ export async function startPools({
   const doorbellDb = createPool(workerUrl, { name: 'doorbell', max: 1, log });
   const doorbell = ringForMissions({ db: doorbellDb, bus, log });
   const watch = createPool(workerUrl, { name: 'worker:watch', max: 1, log });
+  const learner = pools.includes('learning') ? learnWhenRung({ db: watch, bus, log }) : undefined;
   const ids = workers.pools.map((pool) => pool.poolId);
   return {
     faults: workers.faults,
     alive: () => leasesAdvance(watch, ids),
     stop: async (reason) => {
       await doorbell.stop();
+      learner?.stop();
       await Promise.all([bus.close(), doorbellDb.end(), watch.end(), workers.stop(reason)]);
     },
   };

@@ -1,6 +1,6 @@
 import { mirrorBreakers } from '../breakers/mirror.ts';
 import type { Bus } from '../bus/index.ts';
-import type { Pool, PoolClient } from '../db/index.ts';
+import type { Pool, PoolClient, Queryable } from '../db/index.ts';
 import type { Logger } from '../log/index.ts';
 import { cacheMemory } from '../memory/cache.ts';
 
@@ -18,6 +18,7 @@ const LOCK = "hashtextextended('openclaw:mission-doorbell', 0)";
 const MARK = 'mission:states:since';
 const ENDED_KEPT_S = 86_400;
 const ROWS = 1000;
+const ENDS = new Set(['mission.succeeded', 'mission.failed', 'mission.cancelled']);
 /** Looks between two copies of memory. */
 const MEMORY_EVERY = 30;
 
@@ -31,7 +32,8 @@ interface Changed {
 }
 
 /**
- * Says on Redis what Postgres has: `mission:queue` rings when a mission was admitted, `mission:<id>:state` tells its state. It
+ * Says on Redis what Postgres has: `mission:queue` rings when a mission was admitted, `outcome:learn` when one has ended,
+ * `reaction:trigger` when a rule told an agent, `mission:<id>:state` tells the state. It
  * follows the events of missions, in order of (transaction, id) and below the oldest running transaction. Nothing depends
  * on it: with Redis away, or in another process, missions run as ever.
  */
@@ -39,6 +41,7 @@ export function ringForMissions({ db, bus, log }: DoorbellOptions): { stop: () =
   let client: PoolClient | undefined;
   let cursor: { tx: string; id: string } | undefined;
   let breakersAt: string | undefined;
+  let reaction: string | undefined;
   let looks = 0;
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
@@ -76,6 +79,7 @@ export function ringForMissions({ db, bus, log }: DoorbellOptions): { stop: () =
       await redis.set(MARK, new Date().toISOString());
     }
     breakersAt = await mirrorBreakers(own, redis, breakersAt);
+    reaction = await ringForReactions(own, bus, reaction);
     if (looks++ % MEMORY_EVERY === 0) await cacheMemory(own, redis);
     const news = await own.query<{ tx: string; id: string; mission_id: string; kind: string }>(
       `select tx::text, id, mission_id, kind from ops_agent_events
@@ -92,6 +96,8 @@ export function ringForMissions({ db, bus, log }: DoorbellOptions): { stop: () =
       ],
     );
     await tell(changed.rows);
+    const ended = news.rows.findLast((row) => ENDS.has(row.kind));
+    if (ended) await bus.publish('outcome:learn', 'mission', `m${ended.mission_id}`);
     cursor = { tx: last.tx, id: last.id };
   };
 
@@ -129,4 +135,21 @@ export function ringForMissions({ db, bus, log }: DoorbellOptions): { stop: () =
       client = undefined;
     },
   };
+}
+
+/**
+ * Rings for the agents that rules told something since `after`, an id of a decision; returns where to go on. Ids commit out of
+ * order, so a ring may be missed: the agent has been notified by Postgres, in the transaction of the decision.
+ */
+async function ringForReactions(db: Queryable, bus: Bus, after: string | undefined): Promise<string> {
+  const { rows } = await db.query<{ last: string; told: { agent: string; message: string; trace: string }[] }>(
+    `select coalesce(max(d.id), $1, 0) as last,
+            coalesce(json_agg(json_build_object('agent', a.recipient, 'message', a.id::text, 'trace', a.trace_id)) filter (where a.id is not null and $1 is not null), '[]') as told
+     from ops_reactions d left join agent_messages a on a.id = d.message_id
+     where d.id > coalesce($1::bigint, (select max(id) from ops_reactions) - 1)`,
+    [after ?? null],
+  );
+  for (const { agent, message, trace } of rows[0]!.told)
+    await bus.publish('reaction:trigger', 'agent_message', `${agent}/${message}`, trace);
+  return rows[0]!.last;
 }
