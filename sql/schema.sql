@@ -1676,6 +1676,7 @@ begin
           new_mission := answer.mission;
           if answer.state = 'proposed' then
             verdict := 'asked'; why := format('proposal p%s waits for a%s: %s', answer.proposal, answer.approval, answer.reason);
+            update ops_mission_proposals set cause_event_id = pair.event_id, cause_depth = pair.depth + 1 where id = answer.proposal;
           elsif answer.state = 'rejected' then
             -- The refused proposal stays as a row; what the rule had spent is given back.
             verdict := 'refused'; why := format('proposal p%s: %s', answer.proposal, answer.reason);
@@ -1954,15 +1955,16 @@ CREATE FUNCTION public.event_causes(mission bigint) RETURNS TABLE(depth integer,
     LANGUAGE sql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
+  -- The rule is whoever asked for the mission, also where a person let it in later.
   with recursive up as (
-    select 1 as n, m.id as mission, m.cause_event_id from ops_missions m where m.id = event_causes.mission and m.cause_event_id is not null
+    select 1 as n, m.id as mission, m.cause_event_id, m.actor from ops_missions m where m.id = event_causes.mission and m.cause_event_id is not null
     union all
-    select up.n + 1, m.id, m.cause_event_id
+    select up.n + 1, m.id, m.cause_event_id, m.actor
     from up join ops_agent_events e on e.id = up.cause_event_id join ops_missions m on m.id = e.mission_id
     where m.cause_event_id is not null and up.n < 6)
-  select coalesce(max(up.n), 0)::integer, coalesce(array_agg(d.rule_id order by up.n) filter (where d.rule_id is not null), '{}'),
+  select coalesce(max(up.n), 0)::integer, coalesce(array_agg(r.id order by up.n) filter (where r.id is not null), '{}'),
          string_agg(format('m%s (rule %s on e%s)', up.mission, r.name, up.cause_event_id), ' <- ' order by up.n)
-  from up left join ops_reactions d on d.mission_id = up.mission and d.state = 'fired' left join ops_reaction_rules r on r.id = d.rule_id
+  from up left join ops_reaction_rules r on up.actor = 'rule:' || r.name
 $$;
 
 COMMENT ON FUNCTION public.event_causes(mission bigint) IS 'The chain of reactions above a mission: its depth, the rules, and the path in words.';
@@ -5307,6 +5309,8 @@ CREATE TABLE public.ops_mission_proposals (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     decided_at timestamp with time zone,
     expires_at timestamp with time zone,
+    cause_event_id bigint,
+    cause_depth smallint DEFAULT 0 NOT NULL,
     CONSTRAINT ops_mission_proposals_check CHECK (((state = 'approved'::text) = (mission_id IS NOT NULL))),
     CONSTRAINT ops_mission_proposals_check1 CHECK (((state = 'proposed'::text) = (decided_at IS NULL))),
     CONSTRAINT ops_mission_proposals_risk_check CHECK ((risk = ANY (ARRAY['read'::text, 'write'::text, 'outside'::text]))),
@@ -5323,8 +5327,8 @@ CREATE FUNCTION public.start_mission(p public.ops_mission_proposals, mission big
     AS $$
 declare m ops_missions;
 begin
-  insert into ops_missions (id, kind, title, plan, input, source, actor, agent, priority, untrusted, trace_id, policy_snapshot) overriding system value
-    select mission, p.kind, p.title, p.plan, p.input, p.source, p.actor, p.agent, p.priority, p.untrusted, p.trace_id,
+  insert into ops_missions (id, kind, title, plan, input, source, actor, agent, priority, untrusted, trace_id, cause_event_id, cause_depth, policy_snapshot) overriding system value
+    select mission, p.kind, p.title, p.plan, p.input, p.source, p.actor, p.agent, p.priority, p.untrusted, p.trace_id, p.cause_event_id, coalesce(p.cause_depth, 0),
            (select jsonb_object_agg(k, policy_value(k)) from unnest('{sql.allow,gate.approval,gate.auto_approve,gate.caps,quota.tasks,budget.usd}'::text[]) k)
     returning * into m;
   if store_steps(m, p.plan) <> jsonb_array_length(p.plan -> 'steps') then
@@ -5856,6 +5860,14 @@ CREATE FUNCTION public.watch_rules() RETURNS jsonb
     AS $$
 declare r ops_reaction_rules; new_events bigint[]; all_events bigint[] := '{}'; all_rules bigint[] := '{}'; at timestamptz := clock_now();
 begin
+  -- A kind that no part is known to emit is noted once: a rule for it would be refused, so somebody has misspelt it, or forgotten the list.
+  with noted as (
+    insert into ops_unknown_kinds (kind, event_id)
+    select e.kind, min(e.id) from ops_agent_events e
+    where e.created_at > at - interval '5 minutes' and e.kind not like 'user.%' and not exists (select from ops_event_kinds k where k.kind = e.kind) group by e.kind order by e.kind
+    on conflict (kind) do nothing returning kind, event_id)
+  insert into ops_agent_events (kind, severity, source, actor, cause_event_id, payload, tags)
+    select 'policy.unknown_kind', 'warning', 'rule', 'system', n.event_id, jsonb_build_object('kind', n.kind, 'event', n.event_id), array[n.kind] from noted n;
   for r in select * from ops_reaction_rules where enabled and over is not null order by id loop
     with windowed as (
       select coalesce(w.key, '') as key, w.n from (
@@ -7281,6 +7293,14 @@ CREATE TABLE public.ops_tasks_generation (
 
 COMMENT ON TABLE public.ops_tasks_generation IS 'Counts the changes of ops_tasks.';
 
+CREATE TABLE public.ops_unknown_kinds (
+    kind text NOT NULL,
+    event_id bigint NOT NULL,
+    noted_at timestamp with time zone DEFAULT public.clock_now() NOT NULL
+);
+
+COMMENT ON TABLE public.ops_unknown_kinds IS 'Kinds of events that were seen and are on no list, each noted once with its first event.';
+
 CREATE TABLE public.ops_watch_acts (
     id bigint NOT NULL,
     act text NOT NULL,
@@ -7818,6 +7838,9 @@ ALTER TABLE ONLY public.ops_tasks_generation
 
 ALTER TABLE ONLY public.ops_tasks
     ADD CONSTRAINT ops_tasks_pkey PRIMARY KEY (identifier);
+
+ALTER TABLE ONLY public.ops_unknown_kinds
+    ADD CONSTRAINT ops_unknown_kinds_pkey PRIMARY KEY (kind);
 
 ALTER TABLE ONLY public.ops_watch_acts
     ADD CONSTRAINT ops_watch_acts_pkey PRIMARY KEY (id);
@@ -8851,6 +8874,8 @@ GRANT SELECT ON TABLE public.ops_spend TO openclaw_tui;
 GRANT SELECT ON TABLE public.ops_task_stats TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_tasks_generation TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.ops_unknown_kinds TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.ops_watch_acts TO openclaw_tui;
 
