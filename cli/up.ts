@@ -53,7 +53,7 @@ function openScreen(): number {
   process.execve?.(
     process.execPath,
     [process.execPath, ...process.execArgv, ...SCREEN_FLAGS, path.join(CODE_ROOT, 'cli/main.ts'), 'dash'],
-    process.env,
+    { ...process.env, MALLOC_ARENA_MAX: '1' },
   );
   return EXIT.ok;
 }

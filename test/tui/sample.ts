@@ -68,6 +68,85 @@ export function eventRow(id: number, change: Record<string, unknown> = {}) {
   };
 }
 
+const step = (id: number, name: string, change: Record<string, unknown> = {}) => ({
+  id,
+  name,
+  task: name,
+  state: 'succeeded',
+  attempt: 1,
+  max_attempts: 3,
+  needs: [],
+  effect: 'read',
+  error: null,
+  error_class: null,
+  payload: `{"topic": "${name}"}`,
+  output: '{"articles": 12}',
+  wake_at: null,
+  started_at: at(596),
+  finished_at: at(594),
+  cost_usd: null,
+  model: null,
+  ...change,
+});
+
+/** Mission 9 as its page shows it: two steps succeeded, one failed, one was skipped. */
+const failedMission = {
+  ...missionRow(9, { state: 'failed', error: 'step fetch: the page answers 503', error_class: 'E_HTTP' }),
+  source: 'cli',
+  trace_id: '0af7651916cd43dd8448eb211c80319c',
+  epoch: 2,
+  input: '{"host": "web1"}',
+  output: null,
+  steps: [
+    step(1, 'markets'),
+    step(2, 'security', { started_at: at(595), finished_at: at(592), cost_usd: 0.0021, model: 'small' }),
+    step(3, 'fetch', {
+      state: 'failed',
+      attempt: 3,
+      needs: ['markets'],
+      error: 'the page answers 503',
+      error_class: 'E_HTTP',
+      output: null,
+      started_at: at(594),
+      finished_at: at(590),
+    }),
+    step(4, 'summary', {
+      state: 'skipped',
+      needs: ['fetch', 'security'],
+      started_at: null,
+      finished_at: null,
+      output: null,
+    }),
+  ],
+  events: [
+    { id: 3, kind: 'mission.failed', severity: 'error', payload: '{"kind": "report"}', created_at: at(590) },
+    {
+      id: 2,
+      kind: 'step.failed',
+      severity: 'warning',
+      payload: '{"step": "fetch", "attempt": 3}',
+      created_at: at(590),
+    },
+    { id: 1, kind: 'mission.started', severity: 'info', payload: '{"kind": "report"}', created_at: at(598) },
+  ],
+};
+
+const job = (id: number, change: Record<string, unknown> = {}) => ({
+  id,
+  task: 'resize_image',
+  state: 'ready',
+  attempts: 0,
+  max_attempts: 4,
+  priority: 0,
+  run_at: at(12),
+  locked_at: null,
+  created_at: at(12),
+  last_error: null,
+  mission_id: null,
+  worker: null,
+  ...change,
+});
+
 /** A busy afternoon: one mission failed, one retries, one runs, one waits, some are done. */
 export function sampleState(change: Partial<State> = {}): Partial<State> {
   return {
@@ -97,12 +176,37 @@ export function sampleState(change: Partial<State> = {}): Partial<State> {
         missionRow(9, { state: 'failed', error: 'the page answers 503', error_class: 'E_HTTP', failed: 1 }),
         ...Array.from({ length: 8 }, (_, index) => missionRow(8 - index)),
       ],
+      mission: [failedMission],
+      jobs: [
+        job(41, { state: 'running', locked_at: at(3), attempts: 1, worker: 'host:missions' }),
+        job(42, { state: 'retrying', attempts: 2, last_error: 'image 41 has no known format', run_at: at(-20) }),
+        ...Array.from({ length: 6 }, (_, index) => job(43 + index)),
+      ],
+      by_task: [
+        { task: 'resize_image', ready: 12, running: 3, retrying: 1, oldest: at(12) },
+        { task: 'backup', ready: 0, running: 0, retrying: 0, oldest: null },
+      ],
+      questions: [],
+      agents: [],
+      health: [],
+      breakers: [],
+      controls: [],
       trouble: {
         unknown: [],
         failed: [
           { id: 9, kind: 'report', title: 'Report number 9', error: 'the page answers 503', finished_at: at(590) },
         ],
-        groups: [],
+        groups: [
+          {
+            task: 'resize_image',
+            error_class: null,
+            error: 'image 82 has no known format',
+            count: 2,
+            last: at(300),
+            newest: 38,
+            jobs: [38, 31],
+          },
+        ],
       },
       day: {
         jobs: { succeeded: 512, failed: 2, cancelled: 1 },

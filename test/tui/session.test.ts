@@ -8,7 +8,7 @@ const test = suite('a session on an emulated terminal');
 test('the first frame shows what needs somebody, what moves and how it goes', async () => {
   const screen = openScreen(120, 40, { feed: fakeFeed(sampleState()) });
   const text = await screen.text();
-  assert.match(text, /Needs you: 1/);
+  assert.match(text, /Needs you: 2/);
   assert.match(text, /✗ m9 +failed .*the page answers 503/);
   assert.match(text, /m12 +● running +1\/3 .*Morning brief/);
   assert.match(text, /missions +3\/8 busy/);
@@ -115,6 +115,45 @@ test('an act on marked rows says how many, and is confirmed by that number', asy
   await screen.keys('3', 'enter');
   assert.is(actor.calls.length, 3);
   assert.match(await screen.text(), /cancel: 3 rows done/);
+  screen.session.end();
+});
+
+test('an act on all that match is counted first, and confirmed by that number', async () => {
+  const calls: unknown[] = [];
+  const actor = fakeActor('operator', {
+    perform: async (...call) => {
+      calls.push(call);
+      const applied = call[2]?.apply === true;
+      return {
+        ok: true,
+        text: applied ? 'missions retry: 412 of 412 done' : 'missions retry: 412 match: m1 m2 ...',
+        json: { matched: 412 },
+      };
+    },
+  });
+  const screen = openScreen(100, 30, { feed: fakeFeed(sampleState()), actor });
+  await screen.keys('2', 'B', ...'state=failed since=2h', 'enter');
+  assert.match(await screen.text(), /412 match: m1 m2[\s\S]*Type 412 and press enter/);
+  await screen.keys(...'41', 'enter');
+  assert.is(calls.length, 1, 'a wrong number changes nothing');
+  await screen.keys('2', 'enter');
+  assert.match(await screen.text(), /412 of 412 done/);
+  assert.equal(calls, [
+    ['missions retry', [], { filter: 'state=failed since=2h' }],
+    ['missions retry', [], { filter: 'state=failed since=2h', apply: true }],
+  ]);
+  screen.session.end();
+});
+
+test('an ended mission is taken up again from the step under the cursor, after its typed id', async () => {
+  const actor = fakeActor();
+  const screen = openScreen(100, 30, { feed: fakeFeed(sampleState()), actor });
+  await screen.keys(':', ...'m9', 'enter');
+  assert.match(await screen.text(), /▸ *└? *fetch +✗ failed/, 'the cursor is on what failed');
+  await screen.keys('f', ...'m9', 'enter');
+  assert.equal(actor.calls, [['missions retry', ['m9'], { from: 'fetch' }]]);
+  await screen.keys('r');
+  assert.equal(actor.calls[1], ['missions retry', ['m9'], {}]);
   screen.session.end();
 });
 

@@ -8,6 +8,7 @@ import { devices } from './devices.ts';
 import { events } from './events.ts';
 import { health } from './health.ts';
 import { job } from './job.ts';
+import { learning } from './learning.ts';
 import { memory } from './memory.ts';
 import { mission } from './mission.ts';
 import { missions } from './missions.ts';
@@ -15,6 +16,7 @@ import { overview } from './overview.ts';
 import { policy } from './policy.ts';
 import { questions } from './questions.ts';
 import { queue } from './queue.ts';
+import { reactions } from './reactions.ts';
 import { research } from './research.ts';
 import { rules } from './rules.ts';
 import { schedule } from './schedule.ts';
@@ -35,6 +37,8 @@ export const PAGES: readonly Page[] = [
   questions,
   policy,
   rules,
+  reactions,
+  learning,
   agents,
   health,
   alerts,

@@ -7,8 +7,9 @@ import { rowsOf } from '../view/layout.ts';
 import { stateSpan, styleOf } from '../view/states.ts';
 import { windowStart } from '../view/table.ts';
 import { wrap } from '../view/text.ts';
+import { payloadText } from './events.ts';
 import { cursorOf } from './list.ts';
-import { MISSION_ACTS } from './missions.ts';
+import { MISSION_ACTS, MISSION_PAUSES } from './missions.ts';
 import type { Page, PageInput, RowRef } from './types.ts';
 
 interface Step {
@@ -102,7 +103,7 @@ function head(mission: Detail, input: PageInput): Line[] {
       lines.push(line([` ${text}`, 'bad']));
   lines.push(
     line([
-      ` cost ${dollars(mission.cost_usd)} ${glyphs.dot} trace ${mission.trace_id}${mission.epoch > 1 ? ` ${glyphs.dot} taken up ${mission.epoch} times` : ''}${mission.untrusted ? ` ${glyphs.dot} from outside, not believed` : ''}`,
+      ` ${Number(mission.cost_usd) > 0 ? `cost ${dollars(mission.cost_usd)} ${glyphs.dot} ` : ''}trace ${mission.trace_id}${mission.epoch > 1 ? ` ${glyphs.dot} taken up ${mission.epoch} times` : ''}${mission.untrusted ? ` ${glyphs.dot} from outside, not believed` : ''}`,
       'dim',
     ]),
   );
@@ -222,10 +223,13 @@ function events(mission: Detail, now: number): Line[] {
             ? 'warn'
             : 'info',
       ],
-      ` ${event.payload}`,
+      [` ${payloadText(event.payload)}`, 'dim'],
     ),
   );
 }
+
+/** The cursor is on a step; most acts are on its mission. */
+const ofMission = (row: RowRef): RowRef => ({ id: String(row.data?.mission), state: String(row.data?.missionState) });
 
 export const mission: Page = {
   name: 'mission',
@@ -234,10 +238,20 @@ export const mission: Page = {
   about: 'one mission: its error first, its steps as a tree with their times, what went in and came out',
   sections: [DETAIL],
   acts: [
-    ...MISSION_ACTS.map((act) => ({
-      ...act,
-      on: (row: RowRef) => act.on({ id: String(row.data?.mission), state: String(row.data?.missionState) }),
-    })),
+    ...[...MISSION_ACTS, ...MISSION_PAUSES].map((act) => ({ ...act, on: (row: RowRef) => act.on(ofMission(row)) })),
+    {
+      key: 'f',
+      label: 'from here',
+      help: 'take the ended mission up again from this step on, with all that follows from it; history is kept',
+      action: 'missions retry',
+      confirm: true,
+      on: (row) => {
+        const { id, state } = ofMission(row);
+        return ['succeeded', 'failed', 'cancelled'].includes(state)
+          ? { args: [id], options: { from: String(row.data?.step) }, target: id }
+          : `${id} is ${state}: it is taken up from a step when it has ended`;
+      },
+    },
   ],
   view: (input) => {
     const { state, place, area, ui, now } = input;

@@ -79,7 +79,18 @@ export function chosenMissions({ state, ui }: PageInput): MissionRow[] {
   return rows.toSorted((a, b) => rank(a) - rank(b) || b.id - a.id);
 }
 
+/** What may be done to a mission, wherever it is shown. */
 export const MISSION_ACTS: readonly Act[] = [
+  {
+    key: 'r',
+    label: 'retry',
+    help: 'take an ended mission up again: what did not succeed; history is kept',
+    action: 'missions retry',
+    on: (row) =>
+      row.state === 'failed' || row.state === 'cancelled'
+        ? { args: [row.id], target: row.id }
+        : `${row.id} is ${row.state}: only what has failed or was cancelled is taken up again`,
+  },
   {
     key: 'x',
     label: 'cancel',
@@ -89,6 +100,42 @@ export const MISSION_ACTS: readonly Act[] = [
   },
 ];
 
+/** A pause of one mission; on the overview these keys are for everything. */
+export const MISSION_PAUSES: readonly Act[] = [
+  {
+    key: 'P',
+    label: 'pause',
+    help: 'start no further step of the mission until it is resumed',
+    action: 'pause',
+    on: (row) =>
+      OPEN.has(row.state) ? { args: ['mission', row.id], target: row.id } : `${row.id} has ended (${row.state})`,
+  },
+  {
+    key: 'U',
+    label: 'resume',
+    help: 'end the pause of the mission',
+    action: 'resume',
+    on: (row) => ({ args: ['mission', row.id], target: row.id }),
+  },
+];
+
+/** The same act for all that match, shown or not. */
+export const bulkActs = (noun: 'missions' | 'jobs', conditions: string): readonly Act[] =>
+  (
+    [
+      ['B', 'retry'],
+      ['X', 'cancel'],
+    ] as const
+  ).map(([key, verb]) => ({
+    key,
+    label: `${verb} all`,
+    help: `${verb} all ${noun} that match conditions (${conditions}), shown or not: counted first`,
+    action: `${noun} ${verb}`,
+    bulk: true,
+    ask: { question: `Which ${noun}? For example: ${conditions}`, option: 'filter' },
+    on: () => ({ args: [], target: noun }),
+  }));
+
 export const missions: Page = {
   name: 'missions',
   title: 'missions',
@@ -96,7 +143,7 @@ export const missions: Page = {
   about: 'every mission: what failed first, then what moves, then the ended',
   sections: [MISSIONS],
   filters: FILTERS,
-  acts: MISSION_ACTS,
+  acts: [...MISSION_ACTS, ...MISSION_PAUSES, ...bulkActs('missions', 'state=failed kind=deploy since=2h')],
   view: (input) => {
     const { state, area, now, glyphs, ui } = input;
     const loaded = state.data.missions !== undefined;

@@ -38,7 +38,7 @@ function workLines(input: PageInput, columns: number): Line[] {
       [count(jobs.running), 'info'],
       ' running  ',
       `${count(jobs.ready)} ready`,
-      jobs.later > 0 ? `  ${count(jobs.later)} later` : '',
+      jobs.later > 0 && columns >= 40 ? `  ${count(jobs.later)} later` : '',
     ),
   ];
   if (jobs.retrying > 0 || jobs.dead > 0)

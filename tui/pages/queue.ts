@@ -7,6 +7,7 @@ import { stateSpan } from '../view/states.ts';
 import { table } from '../view/table.ts';
 import { chartPanel } from './chartPanel.ts';
 import { type ListItem, listPanel } from './list.ts';
+import { bulkActs } from './missions.ts';
 import type { Act, ActTarget, Page, PageInput, RowRef } from './types.ts';
 
 interface Job {
@@ -138,15 +139,14 @@ function counters(input: PageInput, area: Rect): Panel {
         line(
           ' ',
           [`${count(work.jobs.running)} running`, 'info'],
-          `   ${count(work.jobs.ready)} ready   ${count(work.jobs.later)} later   `,
-          [`${count(work.jobs.retrying)} retrying`, work.jobs.retrying > 0 ? 'warn' : 'plain'],
-          '   ',
-          [`${count(work.jobs.dead)} dead`, work.jobs.dead > 0 ? 'bad' : 'plain'],
+          `  ${count(work.jobs.ready)} ready  ${count(work.jobs.later)} later`,
         ),
         line(
-          work.jobs.oldest
-            ? [` the oldest waits for ${since(work.jobs.oldest, now)}`, 'warn']
-            : [' nothing runnable waits', 'dim'],
+          ' ',
+          [`${count(work.jobs.retrying)} retrying`, work.jobs.retrying > 0 ? 'warn' : 'dim'],
+          '  ',
+          [`${count(work.jobs.dead)} dead`, work.jobs.dead > 0 ? 'bad' : 'dim'],
+          work.jobs.oldest ? [`  oldest waits ${since(work.jobs.oldest, now)}`, 'warn'] : '',
         ),
       ]
     : [line([' reading', 'dim'])];
@@ -184,7 +184,7 @@ export const queue: Page = {
   about: 'jobs that wait and run, by task; what failed in 24 hours, grouped by error',
   sections: [JOBS, BY_TASK, TROUBLE, RATE],
   filters: ['failed', 'running', 'retrying', 'ready', 'later', 'dead'],
-  acts: JOB_ACTS,
+  acts: [...JOB_ACTS, ...bulkActs('jobs', 'state=failed task=backup error_class=timeout since=2h')],
   view: (input) => {
     const { state, area, ui, glyphs } = input;
     const [upper, lower] = rowsOf(area, Math.max(8, Math.min(14, Math.floor(area.height * 0.4))), { grow: 1 }) as [

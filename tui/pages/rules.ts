@@ -1,6 +1,7 @@
 import { listOf } from '../feed/sections.ts';
 import { clock } from '../view/format.ts';
 import { fields, listPage } from './listPage.ts';
+import type { Act } from './types.ts';
 
 interface Rule {
   id: number;
@@ -17,6 +18,23 @@ interface Rule {
   last_reason: string | null;
   fired: number;
 }
+
+export const RULE_ACTS: readonly Act[] = [
+  {
+    key: 'e',
+    label: 'enable',
+    help: 'switch the rule on',
+    action: 'rules enable',
+    on: (row) => (row.state === 'on' ? `${row.id} is on` : { args: [row.id], target: row.id }),
+  },
+  {
+    key: 'd',
+    label: 'disable',
+    help: 'switch the rule off',
+    action: 'rules disable',
+    on: (row) => (row.state === 'off' ? `${row.id} is off` : { args: [row.id], target: row.id }),
+  },
+];
 
 export const rules = listPage<Rule>({
   name: 'rules',
@@ -64,21 +82,6 @@ export const rules = listPage<Rule>({
         row.last && `${clock(row.last, now)}: ${row.last_state}${row.last_reason ? `, ${row.last_reason}` : ''}`,
       ],
     ),
-  acts: [
-    {
-      key: 'e',
-      label: 'enable',
-      help: 'switch the rule on',
-      action: 'rules enable',
-      on: (row) => (row.state === 'on' ? `${row.id} is on` : { args: [row.id], target: row.id }),
-    },
-    {
-      key: 'd',
-      label: 'disable',
-      help: 'switch the rule off',
-      action: 'rules disable',
-      on: (row) => (row.state === 'off' ? `${row.id} is off` : { args: [row.id], target: row.id }),
-    },
-  ],
+  acts: RULE_ACTS,
   empty: 'no rules: openclaw rules add',
 });

@@ -17,6 +17,7 @@ export interface ScheduleRow {
   /** What becomes of missed runs: skip, one, all. */
   missed: string | null;
   fault?: string;
+  paused?: boolean;
 }
 
 const SCHEDULES: Section = { name: 'schedules', sql: '', local: true, everyS: 5 };
@@ -46,7 +47,7 @@ export const schedule = listPage<ScheduleRow>({
         : ['-', 'dim'];
     const until = row.next[0] ? new Date(row.next[0]).getTime() - now : null;
     return {
-      row: { id: row.id, state: row.fault ? 'faulty' : 'planned' },
+      row: { id: row.id, state: row.fault ? 'faulty' : row.paused ? 'paused' : 'planned' },
       // Whole minutes: an idle screen stays as it is.
       cells: [
         row.id,
@@ -74,6 +75,20 @@ export const schedule = listPage<ScheduleRow>({
       ['next', row.next.map((at) => clock(at, now)).join('   ')],
     ),
   acts: [
+    {
+      key: 'P',
+      label: 'pause',
+      help: 'plan no runs of the schedule until it is resumed',
+      action: 'cron pause',
+      on: (row) => (row.state === 'planned' ? { args: [row.id], target: row.id } : `${row.id} is ${row.state}`),
+    },
+    {
+      key: 'U',
+      label: 'resume',
+      help: 'plan the runs of the schedule again, from the next one on',
+      action: 'cron resume',
+      on: (row) => (row.state === 'paused' ? { args: [row.id], target: row.id } : `${row.id} is not paused`),
+    },
     {
       key: 'n',
       label: 'run now',

@@ -55,6 +55,10 @@ export interface Act {
   readonly action: string;
   /** A text that the act needs, asked for first. */
   readonly ask?: { readonly question: string; readonly option?: string; readonly optional?: boolean };
+  /** Confirmed by its typed id although the action itself would not ask. */
+  readonly confirm?: true;
+  /** Not on rows but on all that match conditions that are asked for: counted first, then confirmed by that number. */
+  readonly bulk?: true;
   /** The arguments for this row (for a group, of each in it); or why it cannot be done, as a sentence. */
   readonly on: (row: RowRef) => ActTarget | readonly ActTarget[] | string;
 }

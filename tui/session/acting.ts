@@ -26,12 +26,14 @@ export function startAct(acting: Acting): void {
   void run(acting).catch((error: unknown) => acting.say(error instanceof Error ? error.message : String(error), 'bad'));
 }
 
-async function run({ act, rows, marked, actor, live, say, show, finished }: Acting): Promise<void> {
-  if (rows.length === 0) return say('there is nothing under the cursor', 'info');
+async function run(acting: Acting): Promise<void> {
+  const { act, rows, marked, actor, live, say, show, finished } = acting;
+  if (rows.length === 0 && !act.bulk) return say('there is nothing under the cursor', 'info');
   await actor.load();
   const refused = actor.refuses(act.action);
   if (refused) return say(refused, 'warn');
   if (!live()) return say('what you see is not live: acts are off', 'warn');
+  if (act.bulk) return askBulk(acting);
   const can: { row: RowRef; target: ActTarget }[] = [];
   const cannot: string[] = [];
   for (const row of rows.slice(0, BULK_LIMIT)) {
@@ -42,7 +44,7 @@ async function run({ act, rows, marked, actor, live, say, show, finished }: Acti
   }
   if (can.length === 0) return say(cannot[0] ?? 'nothing can be done', 'warn');
   const many = marked || can.length > 1;
-  const danger = actor.table().find(({ name }) => name === act.action)?.danger === 'confirm';
+  const danger = act.confirm || actor.table().find(({ name }) => name === act.action)?.danger === 'confirm';
 
   const perform = async (text?: string) => {
     show(undefined);
@@ -76,6 +78,41 @@ async function run({ act, rows, marked, actor, live, say, show, finished }: Acti
       if (typed === '' && !act.ask?.optional) return say('nothing was typed: nothing happened', 'warn');
       confirm(typed);
     },
+  });
+}
+
+/** On all that match conditions, shown or not: first only counted, then confirmed by that number, then done. */
+function askBulk({ act, actor, live, say, show, finished }: Acting): void {
+  const fail = (error: unknown) => say(error instanceof Error ? error.message : String(error), 'bad');
+  const apply = async (filter: string) => {
+    show(undefined);
+    if (!live()) return say('the link was lost: nothing was done', 'bad');
+    const result = await actor.perform(act.action, [], { filter, apply: true });
+    say(result.text.split('\n')[0]!, result.ok ? 'good' : 'bad');
+    finished();
+  };
+  const count = async (filter: string) => {
+    const found = await actor.perform(act.action, [], { filter });
+    if (!found.ok) return say(found.text, 'bad');
+    const { matched } = found.json as { matched: number };
+    if (matched === 0) return say(`nothing matches ${filter}`, 'info');
+    const [text] = found.text.split('\n');
+    show({
+      kind: 'confirm',
+      title: act.label,
+      lines: [text!, '', `Type ${matched} and press enter.`],
+      word: String(matched),
+      typed: '',
+      done: () => void apply(filter).catch(fail),
+    });
+  };
+  show({
+    kind: 'ask',
+    title: act.label,
+    lines: [act.ask!.question],
+    typed: '',
+    done: (filter) =>
+      filter === '' ? say('nothing was typed: nothing happened', 'warn') : void count(filter).catch(fail),
   });
 }
 

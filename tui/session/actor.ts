@@ -9,6 +9,13 @@ export interface ActionFacts {
   readonly options: Action['options'];
 }
 
+export interface Performed {
+  readonly ok: boolean;
+  readonly text: string;
+  /** What the action gives to programs. */
+  readonly json?: unknown;
+}
+
 /** Who sits before a screen, and what may be done in that name. */
 export interface Actor {
   readonly name: string;
@@ -22,7 +29,7 @@ export interface Actor {
     action: string,
     args: readonly string[],
     options?: Readonly<Record<string, string | boolean>>,
-  ) => Promise<{ ok: boolean; text: string }>;
+  ) => Promise<Performed>;
   /** The states that these ids have now. */
   statesOf: (ids: readonly string[]) => Promise<ReadonlyMap<string, string>>;
 }

@@ -4,7 +4,7 @@ import { createPool, fromDatabase, type Pool } from '../../lib/db/index.ts';
 import { messageOf, OpenClawError } from '../../lib/errors/index.ts';
 import type { Logger } from '../../lib/log/index.ts';
 import { scrub } from '../../lib/log/secrets.ts';
-import type { ActionFacts, Actor } from './actor.ts';
+import type { ActionFacts, Actor, Performed } from './actor.ts';
 import { camel } from './palette.ts';
 
 export interface ActorOptions {
@@ -76,7 +76,7 @@ export function createActor({ actor, name, role, config, log, url, admit, standi
     action: Action,
     args: readonly string[],
     options: Readonly<Record<string, string | boolean>>,
-  ): Promise<{ ok: boolean; text: string }> {
+  ): Promise<Performed> {
     const defaults = Object.fromEntries(
       (action.options ?? []).flatMap(({ flags, default: value }) =>
         value === undefined ? [] : [[camel(/--([a-z-]+)/.exec(flags)![1]!), value]],
@@ -108,7 +108,7 @@ export function createActor({ actor, name, role, config, log, url, admit, standi
           action.run(context, { args: [...args], options: { ...defaults, ...options } }),
           late,
         ]);
-        return { ok: (result.exitCode ?? 0) !== 1, text: result.text || said.join('\n') || 'done' };
+        return { ok: (result.exitCode ?? 0) !== 1, text: result.text || said.join('\n') || 'done', json: result.json };
       });
     } catch (error) {
       const refusal = fromDatabase(error);

@@ -6,7 +6,7 @@ import { clock, count, dollars, plural, since } from '../view/format.ts';
 import { type Frame, type Line, line, type Panel, type Rect, type Span } from '../view/frame.ts';
 import type { Glyphs } from '../view/glyphs.ts';
 import { clean, width } from '../view/text.ts';
-import { KEYS, keyHelp, shownKey } from './keyTable.ts';
+import { KEYS, type KeyEntry, keyHelp, shownKey } from './keyTable.ts';
 import type { PageUi, Place } from './ui.ts';
 
 export const LEAST = { columns: 60, rows: 16 };
@@ -212,18 +212,15 @@ function footer(input: ShellInput): Line {
       ],
     };
   if (flash) return { spans: [[` ${flash.text}`, flash.style]] };
+  const keyOf = ({ keys, label }: KeyEntry): [string, string] => [shownKey(keys[0]!), label!];
+  const named = KEYS.filter(({ label }) => label !== undefined && (label !== 'state' || page.filters));
+  const always = new Set(['go', 'help', 'quit']);
   const items: [string, string][] = [
-    ...(page.acts.length > 0 && input.role === 'operator'
-      ? page.acts.map(({ key, label }): [string, string] => [key, label])
-      : []),
-    ...KEYS.filter(({ label }) => label && label !== 'help' && label !== 'quit')
-      .filter(({ label }) => label !== 'state' || page.filters)
-      .map(({ keys, label }): [string, string] => [shownKey(keys[0]!), label!]),
+    ...named.filter(({ label }) => label === 'open').map(keyOf),
+    ...(input.role === 'operator' ? page.acts.map(({ key, label }): [string, string] => [key, label]) : []),
+    ...named.filter(({ label }) => label !== 'open' && !always.has(label!)).map(keyOf),
   ];
-  const end: [string, string][] = [
-    ['?', 'help'],
-    ['q', 'quit'],
-  ];
+  const end = named.filter(({ label }) => always.has(label!)).map(keyOf);
   const widthOf = ([key, label]: [string, string]) => key.length + label.length + 4;
   let room = columns - end.reduce((sum, one) => sum + widthOf(one), 0);
   const status = [ui.marked.size > 0 && `${ui.marked.size} marked`, ui.filter && `filter: ${ui.filter}`]
@@ -231,7 +228,7 @@ function footer(input: ShellInput): Line {
     .join(` ${glyphs.dot} `);
   room -= status === '' ? 0 : width(clean(status)) + 3;
   const spans: Span[] = status === '' ? [] : [[` ${status} `, 'mark'], '  '];
-  // What matters most comes first; q and ? are always there.
+  // What matters most comes first; how to go on, to get help and to leave is always there.
   for (const item of items) {
     room -= widthOf(item);
     if (room < 0) break;

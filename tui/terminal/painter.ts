@@ -34,6 +34,8 @@ interface Chart {
 
 const CHART_COLOURS = { good: 'green', bad: 'red', info: 'cyan' } as const;
 
+const BLESSED_LISTENS = ['exit', 'uncaughtException', 'SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
+
 // Our texts are UTF-8 or ASCII already; blessed must neither translate them nor ask tmux for its version.
 process.env.NCURSES_NO_UTF8_ACS = '1';
 process.env.NCURSES_UNICODE = '1';
@@ -55,6 +57,9 @@ export function createPainter(
   });
   const tmux = process.env.TMUX;
   delete process.env.TMUX;
+  const strangers = new Map(
+    BLESSED_LISTENS.map((event) => [event, new Set<unknown>(process.listeners(event as 'exit'))]),
+  );
   const program = blessed.program({
     input: new PassThrough(),
     output: output as unknown as NodeJS.WriteStream,
@@ -71,6 +76,11 @@ export function createPainter(
     autoPadding: false,
     forceUnicode: true,
   });
+  // At an end blessed clears the screen below what was printed about it, and says exit code 0 for a signal: whoever owns the terminal restores it.
+  for (const [event, before] of strangers) {
+    for (const listener of process.listeners(event as 'exit'))
+      if (!before.has(listener)) process.removeListener(event, listener);
+  }
   const drawn = new Map<string, Drawn>();
 
   const forget = (id: string, was: Drawn) => {
