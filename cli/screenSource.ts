@@ -2,7 +2,7 @@ import { type Config, loadConfig } from '../lib/config/index.ts';
 import { createPool, DATABASE } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { findRunningServers, type Servers } from '../lib/servers/index.ts';
-import type { Reader } from '../tui/feed/feed.ts';
+import type { Reader } from '../tui/feed/connection.ts';
 
 /** Where a screen of this home reads and acts. Found again when a server is somewhere else after a restart. */
 export interface ScreenSource {

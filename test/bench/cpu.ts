@@ -54,6 +54,11 @@ export function residentMb(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
 }
 
+export const childrenOf = (parent: number): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && usageOf(Number(name))?.ppid === parent)
+    .map(Number);
+
 export interface MachineCpu {
   totalMs: number;
   /** Of all processes but this one, its ended children, and the cluster: whatever else the machine does. */

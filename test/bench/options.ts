@@ -24,6 +24,11 @@ export interface BenchOptions {
   /** ms that a side of `single` calls, and of `latency` queues. */
   singleMs: number;
   latencyMs: number;
+  /** How long the screen is looked at, the keys pressed, the missions of its large list, and the seconds of its simulated hour. */
+  screenSeconds: number;
+  screenKeys: number;
+  screenMissions: number;
+  screenSoakSeconds: number;
   /** Only this measure. */
   only: string | undefined;
   /** For CI: tiny, judged by its counts and not by its speed. */
@@ -48,6 +53,10 @@ const FULL = {
   backupRows: 200_000,
   singleMs: 1500,
   latencyMs: 4000,
+  screenSeconds: 15,
+  screenKeys: 40,
+  screenMissions: 5000,
+  screenSoakSeconds: 3600,
 };
 const SMALL = {
   rounds: 1,
@@ -63,6 +72,10 @@ const SMALL = {
   backupRows: 500,
   singleMs: 120,
   latencyMs: 400,
+  screenSeconds: 1,
+  screenKeys: 4,
+  screenMissions: 200,
+  screenSoakSeconds: 60,
 };
 
 /** @throws an Error that names the faulty option. */

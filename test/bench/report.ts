@@ -51,7 +51,7 @@ export function printTable(results: readonly Result[], judged: boolean): void {
       return [measure, name, `${median} (${min}..${max})`, floor, met === null ? '' : met ? 'met' : 'MISSED'];
     }),
   );
-  print(['measure', 'ratio to raw graphile-worker', 'median (min..max)', 'floor', ''], ratios);
+  print(['measure', 'ratio to raw graphile-worker, or budget', 'median (min..max)', 'floor', ''], ratios);
 }
 
 function print(head: string[], rows: string[][]): void {

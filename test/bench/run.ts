@@ -16,6 +16,7 @@ import { memory } from './measures/memory.ts';
 import { missions } from './measures/missions.ts';
 import { parked } from './measures/parked.ts';
 import { reactions } from './measures/reactions.ts';
+import { screen } from './measures/screen.ts';
 import { single } from './measures/single.ts';
 import type { Measure } from './measures/types.ts';
 import { type BenchOptions, readOptions, USAGE } from './options.ts';
@@ -43,6 +44,7 @@ const MEASURES: Record<string, Measure> = {
   reactions,
   commands,
   memory,
+  screen,
 };
 
 async function main(options: BenchOptions): Promise<number> {
@@ -56,7 +58,7 @@ async function main(options: BenchOptions): Promise<number> {
   const results: Result[] = [];
   const missed: string[] = [];
   try {
-    const { postgres } = await ensureServers({ layout, durable: true, onProgress: progress });
+    const { postgres, redis } = await ensureServers({ layout, durable: true, onProgress: progress });
     console.log(
       JSON.stringify({
         postgres: postgres.version,
@@ -69,7 +71,7 @@ async function main(options: BenchOptions): Promise<number> {
     for (const [name, measure] of Object.entries(MEASURES)) {
       if (options.only !== undefined && options.only !== name) continue;
       const before = machineCpu(sides.postmaster);
-      const result = await measure({ sides, server: postgres, options, home, progress });
+      const result = await measure({ sides, server: postgres, redis, options, home, progress });
       const after = machineCpu(sides.postmaster);
       const others = (100 * (after.othersMs - before.othersMs)) / (after.totalMs - before.totalMs);
       result.figures[OTHERS] = Math.max(0, others);

@@ -7,6 +7,8 @@ export interface Pty {
   write: (text: string) => void;
   /** All that the terminal was sent, without the lines of the wrapper. */
   output: () => string;
+  /** Told of each chunk as it comes, the wrapper's lines included. */
+  onOutput: (listener: (chunk: string) => void) => void;
   resize: (columns: number, rows: number) => void;
   /** Closes the terminal as a lost connection does: the kernel hangs up on who sits before it. */
   hangUp: () => void;
@@ -45,9 +47,11 @@ export function openPty(command: readonly string[], { columns, rows, env }: PtyO
   holders.add(holder);
   holder.once('exit', () => holders.delete(holder));
   let all = '';
+  const listeners: ((chunk: string) => void)[] = [];
   const waiting = new Set<() => void>();
   holder.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
     all += chunk;
+    for (const listener of listeners) listener(chunk);
     for (const look of waiting) look();
   });
   const when = <T>(found: () => T | undefined): Promise<T> =>
@@ -67,6 +71,7 @@ export function openPty(command: readonly string[], { columns, rows, env }: PtyO
   return {
     holder,
     pid: () => when(() => (START.exec(all) ? Number(START.exec(all)![2]) : undefined)),
+    onOutput: (listener) => void listeners.push(listener),
     write: (text) => void holder.stdin!.write(text),
     output: () => all.replace(START, '').replace(END, ''),
     resize: (toColumns, toRows) =>

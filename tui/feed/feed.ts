@@ -1,15 +1,9 @@
 import pg from 'pg';
 import { messageOf } from '../../lib/errors/index.ts';
 import { scrub } from '../../lib/log/secrets.ts';
+import { closeReader, connectReader, type Reader, readRelations } from './connection.ts';
 import { ALWAYS, type Section } from './sections.ts';
 import { emptyState, type Link, moveRate, RATE_SECONDS, type State } from './state.ts';
-
-/** Where to read, asked anew at each connection: a server that was started again may listen elsewhere. */
-export interface Reader {
-  url: string;
-  /** To take on after the login, where the login may do more. */
-  role?: string;
-}
 
 export interface Demand {
   readonly sections: readonly Section[];
@@ -27,10 +21,6 @@ export interface FeedOptions {
   readonly random?: () => number;
 }
 
-const STATEMENT_LIMIT_MS = 1400;
-/** A frozen server answers nothing, not even that the statement took too long. With the second between two polls it is noticed within 3 s. */
-const ANSWER_LIMIT_MS = 1700;
-const CONNECT_LIMIT_MS = 2000;
 /** Short, so that the screen is back within 2 s; one screen that knocks once a second is no load. */
 const RETRY_MS = { first: 300, max: 1200 };
 /** A doorbell may bring a poll forward, but not more often than this. */
@@ -38,7 +28,6 @@ const LEAST_GAP_MS = 500;
 /** How far back each poll looks for the chart: an end is committed a moment after it happened. */
 const RATE_LOOKBACK_S = 5;
 const TABLES_EVERY_MS = 30_000;
-const DOORBELLS = ['job:ended', 'mission:ended', 'jobs:insert'];
 
 export interface Feed {
   state: () => State;
@@ -98,44 +87,18 @@ export function openFeed({
     else if (client) schedule(Math.max(0, lastPoll + gapMs - now()));
   };
 
-  async function connect(): Promise<pg.Client> {
-    const { url, role } = await reader(anew);
+  const connect = async (): Promise<pg.Client> => {
+    const from = await reader(anew);
     anew = false;
-    const opened = new pg.Client({
-      connectionString: url,
-      application_name: 'openclaw/screen',
-      connectionTimeoutMillis: CONNECT_LIMIT_MS,
-      query_timeout: ANSWER_LIMIT_MS,
-      statement_timeout: STATEMENT_LIMIT_MS,
-      keepAlive: true,
-      options: '-c default_transaction_read_only=on -c jit=off -c timezone=UTC',
-    });
-    // A broken connection is an event; the next poll meets it as its error.
-    opened.on('error', () => lose(opened));
-    opened.on('notification', () => hurry(LEAST_GAP_MS));
-    try {
-      await opened.connect();
-      if (role) await opened.query(`set role ${opened.escapeIdentifier(role)}`);
-      await opened.query(DOORBELLS.map((channel) => `listen "${channel}"`).join('; '));
-    } catch (error) {
-      close(opened);
-      throw error;
-    }
-    return opened;
-  }
-
-  const close = (which: pg.Client) => {
-    // A server that is frozen answers no goodbye either: the socket is what has to go.
-    void which.end().catch(() => undefined);
-    (which as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    return connectReader(from, { onLost: lose, onDoorbell: () => hurry(LEAST_GAP_MS) });
   };
 
-  const lose = (which: pg.Client) => {
+  function lose(which: pg.Client): void {
     if (client !== which) return;
     client = undefined;
-    close(which);
+    closeReader(which);
     if (!busy) schedule(0);
-  };
+  }
 
   function wanted(at: number, all: readonly Section[]): Section[] {
     return all.filter(
@@ -268,7 +231,7 @@ export function openFeed({
     // A table that went or came: look again which there are.
     relations = undefined;
     anew = /^(ECONNREFUSED|ENOENT|28P01|E_)/.test((error as { code?: string }).code ?? '');
-    if (client) close(client);
+    if (client) closeReader(client);
     client = undefined;
     const wait = pause * (0.75 + random() / 2);
     pause = Math.min(pause * 2, RETRY_MS.max);
@@ -305,16 +268,7 @@ export function openFeed({
     stop: async () => {
       stopped = true;
       clearTimeout(timer);
-      if (client) close(client);
+      if (client) closeReader(client);
     },
   };
-}
-
-/** Tables, views and functions that are there: a part that is not installed yet has no page. */
-async function readRelations(client: pg.Client): Promise<ReadonlySet<string>> {
-  const { rows } = await client.query<{ name: string }>(
-    `select relname::text as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'p', 'm')
-     union select proname || '()' from pg_proc where pronamespace = 'public'::regnamespace`,
-  );
-  return new Set(rows.map((row) => row.name));
 }

@@ -4,7 +4,7 @@ import type { Config } from '../../lib/config/index.ts';
 import { createPool } from '../../lib/db/index.ts';
 import type { Artefact } from '../pages/canvas.ts';
 import type { ScheduleRow } from '../pages/schedule.ts';
-import type { Reader } from './feed.ts';
+import type { Reader } from './connection.ts';
 
 const ARTEFACT_LIMIT = { count: 50, bytes: 64 * 1024 };
 

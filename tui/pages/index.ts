@@ -1,3 +1,4 @@
+import type { State } from '../feed/state.ts';
 import { acts } from './acts.ts';
 import { agents } from './agents.ts';
 import { alerts } from './alerts.ts';
@@ -53,3 +54,7 @@ export const PAGES: readonly Page[] = [
 ];
 
 export const pageNamed = (name: string): Page | undefined => PAGES.find((page) => page.name === name);
+
+/** Whether the tables of its first section are there; a part that is not installed has no tab. */
+export const isThere = (page: Page, state: State): boolean =>
+  page.sections[0] === undefined || !state.absent.has(page.sections[0].name);

@@ -38,7 +38,7 @@ const JOBS: Section = {
       case when j.locked_at is not null then 'running' when j.attempts >= j.max_attempts then 'dead' when j.attempts > 0 then 'retrying' when j.run_at > now() then 'later' else 'ready' end as state,
       j.attempts, j.max_attempts, j.priority, j.run_at, j.locked_at, j.created_at, left(j.last_error, 300) as last_error, (select r.mission_id from job_requests r where r.id = j.id) as mission_id, w.name as worker
     from (select * from (
-            (select * from graphile_worker._private_jobs where locked_at is not null order by locked_at limit 100) union
+            (select * from graphile_worker._private_jobs where locked_at is not null order by locked_at limit 100) union all
             (select * from graphile_worker._private_jobs where locked_at is null order by priority, run_at, id limit 200)) u) j
     join graphile_worker._private_tasks t on t.id = j.task_id left join workers w on w.pool_id = j.locked_by
     order by (j.locked_at is not null) desc, (j.attempts > 0) desc, j.priority, j.run_at, j.id`),

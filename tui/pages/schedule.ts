@@ -17,7 +17,6 @@ export interface ScheduleRow {
   /** What becomes of missed runs: skip, one, all. */
   missed: string | null;
   fault?: string;
-  paused?: boolean;
 }
 
 const SCHEDULES: Section = { name: 'schedules', sql: '', local: true, everyS: 5 };
@@ -54,12 +53,14 @@ export const schedule = listPage<ScheduleRow>({
         row.task,
         clock(row.last, now),
         went,
-        clock(row.next[0], now),
-        until === null
-          ? '-'
-          : until < 60_000
-            ? 'soon'
-            : span(Math.floor(until / 60_000) * 60_000).replace(/ 00 s$/, ''),
+        row.paused ? [`${glyphs.states.paused} paused`, 'warn'] : clock(row.next[0], now),
+        row.paused
+          ? ''
+          : until === null
+            ? '-'
+            : until < 60_000
+              ? 'soon'
+              : span(Math.floor(until / 60_000) * 60_000).replace(/ 00 s$/, ''),
         [row.fault ?? row.line, row.fault ? 'bad' : 'dim'],
       ],
     };
@@ -72,6 +73,8 @@ export const schedule = listPage<ScheduleRow>({
       ['task', row.task],
       ['last', row.last && `planned for ${clock(row.last, now)}: ${row.last_state ?? 'its job is not known any more'}`],
       ['error', row.last_error],
+      ['paused', row.paused ? 'plans no runs until it is resumed' : ''],
+      ['missed', row.missed && `what becomes of missed runs: ${row.missed}`],
       ['next', row.next.map((at) => clock(at, now)).join('   ')],
     ),
   acts: [

@@ -1,7 +1,7 @@
 import type { Act, ActTarget, RowRef } from '../pages/types.ts';
 import { plural } from '../view/format.ts';
 import type { Actor } from './actor.ts';
-import type { Overlay } from './shell.ts';
+import type { Overlay } from './overlays.ts';
 
 export interface Acting {
   readonly act: Act;

@@ -1,5 +1,6 @@
 import { EXIT, OpenClawError } from '../../lib/errors/index.ts';
-import { openFeed, type Reader } from '../feed/feed.ts';
+import type { Reader } from '../feed/connection.ts';
+import { openFeed } from '../feed/feed.ts';
 import { PAGES, pageNamed } from '../pages/index.ts';
 import { frameText } from '../view/frame.ts';
 import { ASCII, UNICODE } from '../view/glyphs.ts';

@@ -1,10 +1,9 @@
 import { parseArgs } from 'node:util';
 import type { State } from '../feed/state.ts';
-import { PAGES } from '../pages/index.ts';
+import { isThere, PAGES } from '../pages/index.ts';
 import { THEME_NAMES, type ThemeName } from '../view/theme.ts';
 import type { ActionFacts } from './actor.ts';
 import { KEYS, type KeyEntry } from './keyTable.ts';
-import { isThere } from './shell.ts';
 import type { Place } from './ui.ts';
 
 export type Command =

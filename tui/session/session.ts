@@ -1,6 +1,6 @@
 import type { Feed } from '../feed/feed.ts';
 import type { State } from '../feed/state.ts';
-import { PAGES, pageNamed } from '../pages/index.ts';
+import { isThere, PAGES, pageNamed } from '../pages/index.ts';
 import type { Act, Page, PageView, RowRef } from '../pages/types.ts';
 import { decodeKeys, type Input } from '../terminal/keys.ts';
 import { createPainter } from '../terminal/painter.ts';
@@ -12,8 +12,9 @@ import { THEME_NAMES, THEMES, type ThemeName } from '../view/theme.ts';
 import { startAct } from './acting.ts';
 import type { Actor } from './actor.ts';
 import { type Hands, KEYS, PAGE_KEYS } from './keyTable.ts';
+import type { Overlay, Prompt } from './overlays.ts';
 import { complete, parseCommand } from './palette.ts';
-import { isThere, LEAST, type Overlay, type Prompt, type Shell, shell } from './shell.ts';
+import { LEAST, type Shell, shell } from './shell.ts';
 import { newPageUi, type PageUi, type Place, placeKey } from './ui.ts';
 
 export interface SessionOptions {

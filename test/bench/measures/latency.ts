@@ -17,11 +17,11 @@ const CALL = {
 } as const;
 
 /** From the call that queues a job to the job's start, at 20 jobs a second and one job a fetch. */
-export async function latency({ sides, server, options, home, progress }: Bench): Promise<Result> {
+export async function latency({ sides, options, home, progress }: Bench): Promise<Result> {
   const waits: Record<Side['name'], number[][]> = { raw: [], ours: [] };
   for (let round = 0; round < options.rounds; round++) {
     for (const side of turns([sides.raw, sides.ours], round)) {
-      const measured = await waitsOf(side, { sides, server, options, home, progress });
+      const measured = await waitsOf(side, { sides, options, home });
       waits[side.name].push(measured);
       progress(
         `latency round ${round + 1} ${side.name}: p50 ${quantile(measured, 0.5).toFixed(2)} ms, p95 ${quantile(measured, 0.95).toFixed(2)} ms`,
@@ -45,7 +45,10 @@ export async function latency({ sides, server, options, home, progress }: Bench)
   };
 }
 
-async function waitsOf(side: Side, { sides, options, home }: Bench): Promise<number[]> {
+async function waitsOf(
+  side: Side,
+  { sides, options, home }: Pick<Bench, 'sides' | 'options' | 'home'>,
+): Promise<number[]> {
   await side.reset();
   await side.settle();
   const jobs = WARM_UP + Math.round(options.latencyMs / INTERVAL_MS);

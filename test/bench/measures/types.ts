@@ -1,4 +1,4 @@
-import type { PostgresServer } from '../../../lib/servers/index.ts';
+import type { PostgresServer, RedisServer } from '../../../lib/servers/index.ts';
 import type { Sides } from '../databases.ts';
 import type { BenchOptions } from '../options.ts';
 import type { Result } from '../report.ts';
@@ -6,6 +6,7 @@ import type { Result } from '../report.ts';
 export interface Bench {
   sides: Sides;
   server: PostgresServer;
+  redis: RedisServer;
   options: BenchOptions;
   /** The home of our workers. */
   home: string;
