@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type xterm from '@xterm/headless';
 import { screenSource } from '../../cli/screenSource.ts';
@@ -7,13 +7,15 @@ import { CODE_ROOT } from '../../lib/config/index.ts';
 import { openFeed } from '../../tui/feed/feed.ts';
 import { localSources } from '../../tui/feed/locals.ts';
 import { fakeActor, openScreen } from '../tui/emulator.ts';
+import { withPalette } from './palettePng.ts';
 
 /**
  * Pictures of the screen as a terminal shows it, of the system that runs for OPENCLAW_HOME: the frames go to the emulator of
  * the tests, its cells become an SVG, and rsvg-convert (Debian: librsvg2-bin) makes a PNG of it.
  *
- *   cp -r test/pictures/home /tmp/pictures; OPENCLAW_HOME=/tmp/pictures bin/openclaw up --detach   # then queue some work
- *   OPENCLAW_HOME=/tmp/pictures bin/openclaw-node test/pictures/take.ts
+ *   export OPENCLAW_HOME=/tmp/pictures; cp -r test/pictures/home $OPENCLAW_HOME; bin/openclaw up --detach
+ *   test/pictures/seed.sh
+ *   bin/openclaw-node test/pictures/take.ts
  */
 const SIZES = [
   [120, 40],
@@ -90,6 +92,7 @@ for (const [columns, rows] of SIZES) {
     if (made.status !== 0)
       throw new Error(`rsvg-convert (Debian: librsvg2-bin): ${made.stderr || made.error?.message}`);
     rmSync(`${file}.svg`);
+    writeFileSync(`${file}.png`, withPalette(readFileSync(`${file}.png`)));
     screen.session.end();
   }
 }

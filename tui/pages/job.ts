@@ -1,6 +1,6 @@
 import { rowsOfSection } from '../feed/rows.ts';
 import { listOf, type Section } from '../feed/sections.ts';
-import { between, clock, since } from '../view/format.ts';
+import { between, clock, errorText, since } from '../view/format.ts';
 import { line } from '../view/frame.ts';
 import { stateSpan } from '../view/states.ts';
 import { wrap } from '../view/text.ts';
@@ -74,7 +74,7 @@ export const job: Page = {
         : since(found.started_at, now)
       : '-';
     const text = fields(
-      ['error', found.last_error && `${found.error_class ? `${found.error_class}: ` : ''}${found.last_error}`],
+      ['error', errorText(found.error_class, found.last_error)],
       [
         'progress',
         found.progress && !found.finished_at

@@ -1,7 +1,7 @@
 import { rowsOfSection } from '../feed/rows.ts';
 import type { Section } from '../feed/sections.ts';
 import { listOf } from '../feed/sections.ts';
-import { between, clock, dollars, since } from '../view/format.ts';
+import { between, clock, dollars, errorText, since } from '../view/format.ts';
 import { type Line, line, type Rect, type Span } from '../view/frame.ts';
 import { rowsOf } from '../view/layout.ts';
 import { stateSpan, styleOf } from '../view/states.ts';
@@ -99,7 +99,7 @@ function head(mission: Detail, input: PageInput): Line[] {
     ),
   );
   if (mission.error)
-    for (const text of wrap(`${mission.error_class ? `${mission.error_class}: ` : ''}${mission.error}`, columns - 2, 3))
+    for (const text of wrap(errorText(mission.error_class, mission.error), columns - 2, 3))
       lines.push(line([` ${text}`, 'bad']));
   lines.push(
     line([
@@ -162,7 +162,7 @@ function stepLine(step: Step, depth: number, mission: Detail, input: PageInput, 
 function noteOf(step: Step, now: number): Span {
   if (step.error)
     return [
-      `${step.error_class ? `${step.error_class}: ` : ''}${step.error}`,
+      errorText(step.error_class, step.error),
       step.state === 'failed' || step.state === 'unknown' ? 'bad' : 'warn',
     ];
   if (step.wake_at && step.state !== 'succeeded') return [`not before ${clock(step.wake_at, now)}`, 'warn'];
@@ -178,7 +178,7 @@ function stepText(step: Step, now: number, columns: number): Line[] {
     for (const [index, row] of wrap(text, columns - 11, 12).entries())
       lines.push(line([` ${(index === 0 ? label : '').padEnd(8)} `, 'dim'], [row, style]));
   };
-  part('error', step.error && `${step.error_class ? `${step.error_class}: ` : ''}${step.error}`, 'bad');
+  part('error', step.error && errorText(step.error_class, step.error), 'bad');
   part(
     'task',
     `${step.task} (${step.effect}), attempt ${step.attempt} of ${step.max_attempts}${step.needs.length > 0 ? `, needs ${step.needs.join(', ')}` : ''}`,

@@ -1,6 +1,6 @@
 import { rowsOfSection, sectionOf, type Trouble, type Work, type WorkerRow } from '../feed/rows.ts';
 import type { Place } from '../session/ui.ts';
-import { clock, plural, since } from '../view/format.ts';
+import { clock, errorText, plural, since } from '../view/format.ts';
 import { type Line, line } from '../view/frame.ts';
 import type { AgentRow } from './agents.ts';
 import type { Breaker } from './breakers.ts';
@@ -48,7 +48,7 @@ export function needs({ state, now, glyphs }: PageInput): Need[] {
     add(
       'ask',
       `a${question.id}`,
-      `${question.question}${question.mission_id === null ? '' : ` (m${question.mission_id})`}: 7 answers`,
+      `${question.question}${question.mission_id === null ? '' : ` (m${question.mission_id})`} ${glyphs.dot} 7 to answer`,
       { page: 'questions' },
     );
   for (const agent of rowsOfSection<AgentRow>(state, 'agents').filter(({ status }) => status === 'down'))
@@ -85,7 +85,7 @@ export function needs({ state, now, glyphs }: PageInput): Need[] {
     add(
       'warn',
       group.task,
-      `${plural(group.count, 'job')} failed${group.error_class ? ` (${group.error_class})` : ''}, last ${clock(group.last, now)}: ${group.error}`,
+      `${plural(group.count, 'job')} failed, last ${clock(group.last, now)}: ${errorText(group.error_class, group.error)}`,
       { page: 'queue' },
     );
   if (work?.jobs.oldest && now - new Date(work.jobs.oldest).getTime() > 60_000)

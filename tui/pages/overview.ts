@@ -173,7 +173,7 @@ function missionColumns(width: number) {
     { head: 'mission', size: 7 },
     { head: 'state', size: 11 },
     { head: 'steps', size: 5, right: true },
-    { head: 'took', size: 9, right: true, from: 70 },
+    { head: 'took', size: 9, right: true, from: 84 },
     { head: 'at', size: 12, from: 200 },
     { head: 'by', size: 12, from: 200 },
     { head: 'title', grow: 3 },

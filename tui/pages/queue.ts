@@ -1,6 +1,6 @@
 import { type FailureGroup, rowsOfSection, sectionOf, type Trouble, type Work } from '../feed/rows.ts';
 import { listOf, RATE, type Section, TROUBLE } from '../feed/sections.ts';
-import { clock, count, since } from '../view/format.ts';
+import { clock, count, errorText, since } from '../view/format.ts';
 import { type Line, line, type Panel, type Rect, type Span } from '../view/frame.ts';
 import { columnsOf, rowsOf } from '../view/layout.ts';
 import { stateSpan } from '../view/states.ts';
@@ -100,7 +100,7 @@ const groupItem = (group: FailureGroup, { now, glyphs }: PageInput): ListItem =>
     group.task,
     '',
     clock(group.last, now),
-    [`${group.error_class ? `${group.error_class}: ` : ''}${group.error}`, 'bad'],
+    [errorText(group.error_class, group.error), 'bad'],
   ],
 });
 

@@ -62,3 +62,7 @@ export const dollars = (value: number | string | null | undefined): string => {
 };
 
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
+
+/** An error with its class, where the class says something that the text does not. */
+export const errorText = (kind: string | null | undefined, text: string | null | undefined): string =>
+  kind && kind !== 'Error' && !(text ?? '').includes(kind) ? `${kind}: ${text ?? ''}` : (text ?? '');

@@ -161,15 +161,15 @@ async function watch(dash: Dash, seconds: number, load: () => Promise<unknown>, 
   return { bytes: dash.bytes() - bytes, cpuPercent: (100 * (processCpuMs(dash.pid) - cpu)) / (clockMs() - from) };
 }
 
-/** Rows as the engine would leave them; triggers of the ledger are not what is measured here. */
+/** Rows as the engine leaves them, ended, so that no age is counted on; triggers of the ledger are not what is measured here. */
 async function addMissions(admin: Pool, count: number): Promise<void> {
   if (count <= 0) return;
   await admin.query(
     `begin; set local session_replication_role = replica;
-     insert into ops_missions (kind, title, state, plan, actor, source, trace_id, created_at, started_at)
-       select 'report', 'Report number ' || n, 'running', '{"kind": "report", "title": "Report", "steps": []}', 'cli:bench', 'cli', gen_random_uuid(), now(), now() from generate_series(1, ${count}) n;
-     insert into ops_mission_steps (mission_id, position, name, task, state, attempt, max_attempts, timeout_ms, effect, idempotency_key, started_at)
-       select m.id, p, 'step' || p, 'noop', case when p = 1 then 'running' else 'queued' end, 1, 3, 60000, 'read', 'bench:' || m.id || ':' || p, case when p = 1 then now() end from ops_missions m, generate_series(1, 3) p
+     insert into ops_missions (kind, title, state, plan, actor, source, trace_id, created_at, started_at, finished_at)
+       select 'report', 'Report number ' || n, 'succeeded', '{"kind": "report", "title": "Report", "steps": []}', 'cli:bench', 'cli', gen_random_uuid(), now(), now(), now() from generate_series(1, ${count}) n;
+     insert into ops_mission_steps (mission_id, position, name, task, state, attempt, max_attempts, timeout_ms, effect, idempotency_key, started_at, finished_at)
+       select m.id, p, 'step' || p, 'noop', 'succeeded', 1, 3, 60000, 'read', 'bench:' || m.id || ':' || p, now(), now() from ops_missions m, generate_series(1, 3) p
        where not exists (select from ops_mission_steps s where s.mission_id = m.id);
      commit`,
   );
@@ -205,18 +205,29 @@ async function keyTimes(dash: Dash, count: number): Promise<number[]> {
   return times;
 }
 
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    // A backend that has just ended.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /** The whole cluster stands still: it takes connections, and answers nothing. */
 async function freeze(dash: Dash, postmaster: number): Promise<{ bannerMs: number; backMs: number }> {
+  // The postmaster first: then no child comes after the others were listed.
+  process.kill(postmaster, 'SIGSTOP');
   const all = [postmaster, ...childrenOf(postmaster)];
-  for (const pid of all) process.kill(pid, 'SIGSTOP');
+  for (const pid of all) signal(pid, 'SIGSTOP');
   try {
     const bannerMs = await dash.until((text) => /Postgres does not answer/.test(text), 'the banner');
     await sleep(1500);
-    for (const pid of all) process.kill(pid, 'SIGCONT');
+    for (const pid of all) signal(pid, 'SIGCONT');
     const backMs = await dash.until((text) => !/Postgres does not answer/.test(text), 'the screen is back');
     return { bannerMs, backMs };
   } finally {
-    for (const pid of all) process.kill(pid, 'SIGCONT');
+    for (const pid of all) signal(pid, 'SIGCONT');
   }
 }
 
