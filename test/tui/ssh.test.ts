@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import ssh2, { type Client, type ClientChannel } from 'ssh2';
@@ -10,6 +9,8 @@ import type { Device } from '../../tui/ssh/authenticate.ts';
 import { hostKey } from '../../tui/ssh/hostKey.ts';
 import { type ScreenServer, startScreenServer } from '../../tui/ssh/server.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
+import { openSsh } from '../harness/openssh.ts';
+import { openPty, type Pty } from '../harness/pty.ts';
 import { suite } from '../harness/suite.ts';
 import { temporaryHome } from '../harness/temporaryHome.ts';
 import { eventually } from '../harness/workers.ts';
@@ -179,36 +180,63 @@ test('many viewers cost the queries of one, and a frozen or killed one harms nob
   await eventually(async () => server.viewers() === 0, 'all are gone', 60_000);
 });
 
-test("OpenSSH's client is let in, where it is installed", async () => {
+test("twenty of OpenSSH's own clients on real terminals: joined, resized, one frozen, half of them killed", async () => {
+  const ssh = await openSsh();
+  if (!ssh) return console.log("skipped: OpenSSH's client is neither installed nor to be had");
   const file = path.join(folder, 'client_key');
   writeFileSync(file, pair.private, { mode: 0o600 });
-  const args = [
-    '-i',
-    file,
-    '-p',
-    String(server.port),
-    '-F',
-    '/dev/null',
-    '-o',
-    'IdentitiesOnly=yes',
-    '-o',
-    'StrictHostKeyChecking=no',
-    '-o',
-    'UserKnownHostsFile=/dev/null',
-    '-o',
-    'LogLevel=ERROR',
-    '127.0.0.1',
-    'status --json',
-  ];
-  const result = await new Promise<{ missing?: boolean; out?: string }>((resolve, reject) => {
-    execFile('ssh', args, { timeout: 60_000 }, (error, out, err) => {
-      if ((error as NodeJS.ErrnoException | null)?.code === 'ENOENT') resolve({ missing: true });
-      else if (error) reject(new Error(`${error.message}: ${err}`));
-      else resolve({ out });
-    });
-  });
-  if (result.missing) return console.log("skipped: OpenSSH's client is not installed");
-  assert.is(result.out, '{"ok":true}\n');
+  const options = ['IdentitiesOnly=yes', 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR'];
+  const args = ['-i', file, '-p', String(server.port), '-F', '/dev/null', ...options.flatMap((one) => ['-o', one])];
+  const env = { ...ssh.env, TERM: 'xterm-256color', LANG: 'C.UTF-8', HOME: folder };
+  const command = (...more: string[]) =>
+    openPty([ssh.program, ...args, '127.0.0.1', ...more], { columns: 80, rows: 24, env });
+
+  const status = command('status --json');
+  assert.is((await status.ended).code, 0);
+  assert.match(status.output(), /\{"ok":true\}/);
+  status.hangUp();
+
+  const viewers: Pty[] = [];
+  // Five at a time: who has shown no key yet is limited.
+  for (let group = 0; group < 4; group++) {
+    const joined = Array.from({ length: 5 }, () => command());
+    viewers.push(...joined);
+    await eventually(async () => joined.every((one) => /workers/.test(one.output())), 'their first frames', 60_000);
+  }
+  assert.is(server.viewers(), 20);
+  const polls = feed.polls();
+  const from = Date.now();
+  const lengths = viewers.map((one) => one.output().length);
+  for (const [index, one] of viewers.entries()) one.resize(100 + index, 30);
+  await eventually(
+    async () => viewers.every((one, index) => one.output().length > lengths[index]! + 500),
+    'a frame of the new size on each',
+    60_000,
+  );
+  // One stands still, ten vanish without a word; the others go on, and leave by themselves.
+  const still = viewers[0]!;
+  const stillPid = await still.pid();
+  process.kill(stillPid, 'SIGSTOP');
+  for (const one of viewers.slice(10)) process.kill(await one.pid(), 'SIGKILL');
+  await eventually(async () => server.viewers() === 10, 'the killed ones are gone', 60_000);
+  const last = viewers[9]!;
+  const before = last.output().length;
+  last.write('2');
+  await eventually(async () => /Missions/.test(last.output().slice(before)), 'the others go on', 60_000);
+  const seconds = (Date.now() - from) / 1000;
+  assert.ok(
+    feed.polls() - polls <= seconds * 2 + 3,
+    `${feed.polls() - polls} queries in ${seconds} s for twenty viewers`,
+  );
+  process.kill(stillPid, 'SIGCONT');
+  for (const one of viewers.slice(0, 10)) one.write('q');
+  for (const one of viewers.slice(0, 10)) {
+    const { code, restored } = await one.ended;
+    assert.is(code, 0);
+    assert.ok(restored);
+  }
+  await eventually(async () => server.viewers() === 0, 'all are gone', 60_000);
+  for (const one of viewers) one.hangUp();
 });
 
 test('a revoked device is sent away', async () => {
