@@ -57,8 +57,6 @@ async function lock(client: pg.Client): Promise<void> {
 }
 
 async function migrateGraphile(adminUrl: string, asOwner: boolean): Promise<void> {
-  // Both libraries are large, and most processes that use a database never migrate it.
-  const { runMigrations } = await import('graphile-worker');
   const pool = new pg.Pool({
     connectionString: adminUrl,
     max: 1,
