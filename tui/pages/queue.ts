@@ -155,7 +155,7 @@ function counters(input: PageInput, area: Rect): Panel {
       { head: 'task', grow: 1 },
       { head: 'ready', size: 6, right: true },
       { head: 'runs', size: 5, right: true },
-      { head: 'again', size: 5, right: true },
+      { head: 'again', size: 5, right: true, from: 44 },
       { head: 'oldest', size: 9, right: true },
     ],
     rows: tasks.map((task) => ({

@@ -148,6 +148,8 @@ export function createPainter(
         minY: 0,
         numYLabels: Math.max(2, Math.min(5, Math.floor(area.height / 3))),
         xPadding: 5,
+        // A row whose last cell has a colour would be broken at a blank before it.
+        wrap: false,
         xLabelPadding: 3,
         style: { line: 'green', text: theme.dim === '' ? 'white' : 'white', baseline: 'white' },
       }) as Chart['widget'];
