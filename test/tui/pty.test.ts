@@ -66,7 +66,6 @@ test('however it ends, the terminal is as it was, and the exit code is true', as
     code: number,
     more?: Record<string, string>,
   ][] = [
-    ['Ctrl-C', (pty) => pty.write('\x03'), 0],
     ['SIGINT', (_pty, pid) => process.kill(pid, 'SIGINT'), 130],
     ['SIGTERM', (_pty, pid) => process.kill(pid, 'SIGTERM'), 143],
     ['SIGHUP', (_pty, pid) => process.kill(pid, 'SIGHUP'), 129],
@@ -140,8 +139,8 @@ test('a terminal that is gone ends it; one that stands still does not, and shows
   still.hangUp();
 });
 
-test('a storm of resizes ends right, and a terminal too small says so', async () => {
-  const pty = dash();
+test('a storm of resizes ends right, on a terminal of an unknown name without colour and UTF-8; one too small says so', async () => {
+  const pty = dash({ TERM: '../../etc/passwd', LANG: 'C', NO_COLOR: '1' });
   await shown(pty, /Nothing needs you|Needs you/);
   for (let n = 0; n < 12; n++) pty.resize(40 + ((n * 37) % 120), 12 + ((n * 13) % 40));
   const size = (columns: number, rows: number) => {
@@ -154,24 +153,20 @@ test('a storm of resizes ends right, and a terminal too small says so', async ()
   size(60, 16);
   await shown(pty, /Missions/);
   pty.write('q');
-  assert.is((await pty.ended).code, 0);
-  pty.hangUp();
-});
-
-test('a TERM of any name draws or says why it cannot; no colour and no UTF-8 are honoured', async () => {
-  const dumb = dash({ TERM: 'dumb' });
-  const refused = await dumb.ended;
-  assert.is(refused.code, 2);
-  assert.match(refused.rest, /E_NO_TERMINAL.*dumb[\s\S]*dash --once --text/);
-  const plain = dash({ TERM: '../../etc/passwd', LANG: 'C', NO_COLOR: '1' });
-  await shown(plain, /Nothing needs you|Needs you/);
-  plain.write('q');
-  const { code, rest } = await plain.ended;
+  const { code, rest } = await pty.ended;
   assert.is(code, 0);
   assert.not.match(rest, /[^\p{ASCII}]/u);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are sequences of ESC.
   assert.not.match(rest, /\x1b\[(?:\d+;)*(?:3[1-7]|4[1-7]|9\d|10\d|38|48)(?:;\d+)*m/);
-  for (const pty of [dumb, plain]) pty.hangUp();
+  pty.hangUp();
+});
+
+test('a terminal that cannot draw is told how to get a picture', async () => {
+  const dumb = dash({ TERM: 'dumb' });
+  const { code, rest } = await dumb.ended;
+  assert.is(code, 2);
+  assert.match(rest, /E_NO_TERMINAL.*dumb[\s\S]*dash --once --text/);
+  dumb.hangUp();
 });
 
 test.run();
