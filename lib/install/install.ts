@@ -94,7 +94,9 @@ async function giveLogsToSuperuser(host: Host): Promise<void> {
   await must(host, 'psql', ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', 'openclaw', '-f', '-'], {
     user: 'postgres',
     input: `alter table agent_events owner to postgres; alter table agent_heartbeats owner to postgres;
-            grant select, insert, delete on agent_events, agent_heartbeats to openclaw_owner;`,
+            grant select, insert, delete on agent_events, agent_heartbeats to openclaw_owner;
+            -- Their numbering went with them, and pg_dump reads it.
+            grant select on sequence agent_events_id_seq, agent_heartbeats_id_seq to openclaw_owner;`,
   });
 }
 

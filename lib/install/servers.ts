@@ -72,6 +72,8 @@ export function postgresStep(host: Host, owner: () => Owner): Step {
            grant connect on database openclaw to ${LOGIN_ROLES.join(', ')};
            grant create on database openclaw to ${OWNER};
            revoke create on schema public from public; grant all on schema public to ${OWNER};
+           -- The weekly drill restores into a scratch database of its own.
+           alter role openclaw_worker createdb;
            grant pg_read_all_data to openclaw_backup; alter role openclaw_backup bypassrls;
            grant pg_read_all_stats to ${OWNER};
            create schema if not exists extensions; grant usage on schema extensions to openclaw_tui, openclaw_worker;`,

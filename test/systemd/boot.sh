@@ -40,11 +40,11 @@ trap 'kill $nspawn 2>/dev/null; wait $nspawn 2>/dev/null' EXIT
 for _ in $(seq 120); do
   leader=$(pgrep -P $nspawn -x systemd | head -1)
   [ -z "$leader" ] && leader=$(pgrep -P $nspawn | head -1)
-  [ -n "$leader" ] && nsenter -t "$leader" -m -p -r -w/ systemctl is-system-running 2>/dev/null | grep -Eq 'running|degraded' && break
+  [ -n "$leader" ] && nsenter -t "$leader" -m -p -r -w systemctl is-system-running 2>/dev/null | grep -Eq 'running|degraded' && break
   kill -0 $nspawn 2>/dev/null || { echo "systemd-nspawn ended:"; cat "$folder/console.log"; exit 1; }
   sleep 1
 done
-inside() { cd /; nsenter -t "$leader" -m -u -i -n -p -r -w/ env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"; }
+inside() { cd /; nsenter -t "$leader" -m -u -i -n -p -r -w env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"; }
 sh_in() { inside sh -c "$1"; }
 state() { inside systemctl is-active "$1" 2>/dev/null; }
 show() { inside systemctl show -p "$2" --value "$1"; }
@@ -110,7 +110,7 @@ check "the unit has failed with 78" "[ \"\$(show openclaw-scout ExecMainStatus)\
 restarts=$(show openclaw-scout NRestarts)
 sleep 12
 check "and is not started again" "[ \"\$(show openclaw-scout NRestarts)\" = $restarts ] && [ \"\$(state openclaw-scout)\" = failed ]"
-check "curl told Telegram of it" "sh_in 'grep -q \"openclaw-scout has failed\" /root/telegram.log'" 30 || log openclaw-alert@openclaw-scout | tail -5
+check "curl told Telegram of it" "sh_in 'grep -q \"openclaw-scout.service has failed\" /root/telegram.log'" 30 || log openclaw-alert@openclaw-scout | tail -5
 sh_in 'cp -p /root/env /opt/openclaw/config/.env'
 inside systemctl reset-failed openclaw-scout
 inside systemctl start openclaw-scout
@@ -125,6 +125,8 @@ inside systemctl start openclaw-health.service
 check "a second run at once was not due" "log openclaw-health | grep -qi 'not due\\|younger\\|nothing to do'" || log openclaw-health | tail -3
 inside systemctl start openclaw-backup.service
 check "backup ran directly, and an archive has its name" "sh_in 'ls /opt/openclaw/backups/openclaw_backup_*.tar.gz >/dev/null'" || log openclaw-backup | tail -8
+sh_in 'openclaw backup drill' >"$folder/drill.log" 2>&1
+check "the drill restores it beside the database" "grep -q 'were restored' '$folder/drill.log'" || tail -5 "$folder/drill.log"
 inside systemctl start openclaw-mission-worker
 
 echo "# upgrade"

@@ -25,7 +25,7 @@ export const roles: AuditCheck = {
       ...(role.rolcreaterole
         ? [finding('high', `${role.rolname} may make roles`, `alter role ${role.rolname} nocreaterole`)]
         : []),
-      ...(role.rolcreatedb
+      ...(role.rolcreatedb && role.rolname !== 'openclaw_worker'
         ? [finding('low', `${role.rolname} may make databases`, `alter role ${role.rolname} nocreatedb`)]
         : []),
       ...(role.rolbypassrls && role.rolname !== 'openclaw_backup'
