@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -224,8 +224,7 @@ const OUTAGES: Record<string, Outage> = {
       await Promise.all([world.startWorker(), world.startWorker()]);
       const filler = path.join(world.dataDir, '..', 'filler');
       const { tookS, facts } = await throughOutage(world, 'disk', async () => {
-        const { bavail, bsize } = statfsSync(path.dirname(filler));
-        writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - 65_536)));
+        fillUp(filler);
         // Whatever is asked for now is refused or brings Postgres down.
         await world
           .query(`insert into test_starts (mark) select repeat('x', 1000) from generate_series(1, 30000)`)
@@ -291,6 +290,18 @@ const OUTAGES: Record<string, Outage> = {
     },
   },
 };
+
+/** Until not a block is left. */
+function fillUp(file: string): void {
+  const block = Buffer.alloc(1_048_576);
+  for (let size = block.length; size >= 4096; size /= 2) {
+    try {
+      for (;;) appendFileSync(file, block.subarray(0, size));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
+  }
+}
 
 /** A way to Postgres that can be frozen: both ends stay open, and nothing passes any more. */
 async function cuttable(url: string): Promise<{ url: string; freeze: () => void; end: () => void }> {
