@@ -11,6 +11,7 @@ import { commands } from './measures/commands.ts';
 import { curves } from './measures/curves.ts';
 import { gate } from './measures/gate.ts';
 import { latency } from './measures/latency.ts';
+import { learning } from './measures/learning.ts';
 import { ledger } from './measures/ledger.ts';
 import { memory } from './measures/memory.ts';
 import { missions } from './measures/missions.ts';
@@ -42,6 +43,7 @@ const MEASURES: Record<string, Measure> = {
   gate,
   backup,
   reactions,
+  learning,
   commands,
   memory,
   screen,
