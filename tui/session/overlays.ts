@@ -1,5 +1,5 @@
 import { type Line, line, type Panel, type Rect } from '../view/frame.ts';
-import { clean, width } from '../view/text.ts';
+import { clean, width, wrap } from '../view/text.ts';
 import { keyHelp } from './keyTable.ts';
 import type { ShellInput } from './shell.ts';
 
@@ -43,7 +43,7 @@ export function overlayPanels(input: ShellInput, area: Rect): Panel[] {
     ];
   }
   if (overlay.kind === 'text') {
-    const lines = overlay.lines.map((text) => line(` ${text}`));
+    const lines = overlay.lines.flatMap((text) => wrap(text, columns - 8, 50)).map((text) => line(` ${text}`));
     return [
       boxed(
         'over:text',
