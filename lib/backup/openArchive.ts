@@ -112,9 +112,7 @@ export async function copyInto(content: Readable, sinks: readonly Writable[]): P
     for await (const chunk of content) {
       for (const sink of sinks) {
         if (gone.has(sink) || sink.destroyed || sink.write(chunk)) continue;
-        await new Promise<void>((resolve) => {
-          for (const event of ['drain', 'error', 'close']) sink.once(event, () => resolve());
-        });
+        await roomIn(sink);
       }
     }
   } catch (error) {
@@ -122,4 +120,16 @@ export async function copyInto(content: Readable, sinks: readonly Writable[]): P
     throw error;
   }
   for (const sink of sinks) if (!gone.has(sink) && !sink.destroyed) sink.end();
+}
+
+/** Until it takes more, or will never; the listeners of one wait go with it, of which an archive has thousands. */
+function roomIn(sink: Writable): Promise<void> {
+  const events = ['drain', 'error', 'close'];
+  return new Promise((resolve) => {
+    const done = () => {
+      for (const event of events) sink.off(event, done);
+      resolve();
+    };
+    for (const event of events) sink.on(event, done);
+  });
 }
