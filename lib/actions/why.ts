@@ -106,7 +106,7 @@ async function whyMission(db: Db, id: string): Promise<Explained> {
   }
   if (m.job_id) await addJob(db, add, m.job_id, 'its segment');
   else if (m.state !== 'waiting') add('its job has vanished; it gets a new one within a minute');
-  else if (m.wake_at) add(`it is woken at ${timeText(m.wake_at)} (${m.wait_reason})`);
+  else if (m.wake_at) add(`it is woken at ${timeText(m.wake_at)} (${m.wait_reason})`, CHANGES[m.wait_reason] ?? null);
   return { state: m.wait_reason ? `${m.state} (${m.wait_reason})` : m.state, reasons: dedupe(reasons) };
 }
 
@@ -167,7 +167,15 @@ async function addPlace(
   return true;
 }
 
-/** What a live job waits for: its time, a worker, its end. */
+/** What lets a held job or mission go on, by the reason's code. */
+const CHANGES: Readonly<Record<string, string>> = {
+  quota: 'openclaw policy show quota.tasks',
+  budget: 'openclaw cost',
+  calls: 'openclaw quota',
+  breaker: 'openclaw breakers list',
+};
+
+/** What a live job waits for: its time, policy, a worker, its end. */
 async function addJob(
   db: Db,
   add: (why: string, move?: string | null) => void,
@@ -177,10 +185,11 @@ async function addJob(
   const { rows } = await db.query(
     `select j.id, j.run_at, j.run_at > now() as later, j.attempts, j.max_attempts, j.last_error, j.locked_at, j.locked_by, w.name, w.host, w.pid, w.state as worker_state,
             extract(epoch from now() - w.seen_at)::integer as silent_s, t.identifier, o.pool, c.actor as cancelled_by,
+            h.reason as held, h.reason_code as held_code, h.until as held_until,
             (select count(*)::integer from workers l where l.state = 'live' and l.pool = o.pool and l.seen_at > now() - interval '15 seconds') as live,
             (select count(*)::integer from graphile_worker._private_jobs b where b.locked_at is null and b.run_at <= now() and (b.priority, b.run_at, b.id) < (j.priority, j.run_at, j.id)) as ahead
      from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id left join workers w on w.pool_id = j.locked_by
-     left join ops_tasks o on o.identifier = t.identifier left join job_cancels c on c.job_id = j.id where j.id = $1`,
+     left join ops_tasks o on o.identifier = t.identifier left join job_cancels c on c.job_id = j.id left join job_holds h on h.job_id = j.id where j.id = $1`,
     [id],
   );
   const job = rows[0];
@@ -199,7 +208,12 @@ async function addJob(
     if (!job.name) add("a stock worker's locks last 4 hours when it dies");
     return;
   }
-  if (job.later)
+  if (job.held)
+    add(
+      `${subject} is held by policy: ${job.held}${job.held_until ? `; it is asked again at ${timeText(job.held_until)}` : ''}`,
+      CHANGES[job.held_code] ?? 'openclaw policy list',
+    );
+  else if (job.later)
     add(
       `${subject} is due at ${timeText(job.run_at)}${job.last_error ? `, after attempt ${job.attempts} of ${job.max_attempts} failed: ${job.last_error}` : ''}`,
       `openclaw jobs retry j${id}`,

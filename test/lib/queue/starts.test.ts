@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert';
+import { ACTIONS, type ActionContext } from '../../../lib/actions/index.ts';
 import type { Workers } from '../../../lib/workers/process.ts';
 import { freshDatabase, type TestDatabase } from '../../harness/database.ts';
 import { suite } from '../../harness/suite.ts';
@@ -19,6 +20,13 @@ test.after(async () => {
 
 const one = async <T>(text: string, values: unknown[] = []): Promise<T> =>
   (await db.pool.query(text, values)).rows[0] as T;
+const why = async (id: string) =>
+  (
+    await ACTIONS.find(({ name }) => name === 'why')!.run({ db: db.pool } as unknown as ActionContext, {
+      args: [id],
+      options: {},
+    })
+  ).text;
 const hold = (job: string) =>
   one<{ reason_code: string; until: Date } | undefined>('select reason_code, until from job_holds where job_id = $1', [
     job,
@@ -37,6 +45,7 @@ test('failed runs free of quota: a failed run and its retry spend starts, and wh
   const { id } = await one<{ id: string }>(`select add_job('fail', '{"message": "no"}', max_attempts => 5) as id`);
   await held(id, 'quota');
   assert.is((await one<{ used: number }>("select used from ops_quota_use where task = 'fail'")).used, 2);
+  assert.match(await why(`j${id}`), /held by policy: task fail has had its 2 starts[\s\S]*openclaw policy show quota/);
   const waits = await job(id);
   assert.is(waits.attempts, 2);
   const intoDay = waits.run_at.getTime() % 86_400_000;
@@ -71,6 +80,7 @@ test('a step over its quota parks its mission with the reason, and goes on when 
       id,
     ]);
   await eventually(async () => (await mission()).wait_reason === 'quota', 'the mission waits for its quota', 30_000);
+  assert.match(await why(`m${id}`), /task echo has had its 1 starts of today[\s\S]*openclaw policy show quota/);
   await db.pool.query(`select set_policy('quota.tasks', '{}')`);
   await eventually(async () => (await mission()).state === 'succeeded', 'the mission goes on', 30_000);
 });
@@ -81,6 +91,7 @@ test('a stopped task starts nothing until it is reset', async () => {
   await eventually(async () => Date.now() - at.getTime() > 1100, 'the state is known everywhere');
   const { id } = await one<{ id: string }>("select add_job('noop') as id");
   await held(id, 'breaker');
+  assert.match(await why(`j${id}`), /task:noop is open[\s\S]*openclaw breakers reset task:noop/);
   await db.pool.query("select reset_breaker('task:noop')");
   await done(id);
 });
