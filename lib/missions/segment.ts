@@ -38,6 +38,9 @@ export type SegmentResult =
   | { mission: string; state: string; steps: number }
   | { mission: string; state: 'not_claimed' };
 
+/** Each further one needs a pause or breaker that came and went in between. */
+const CLAIM_ATTEMPTS = 3;
+
 /**
  * Runs a mission from its claim until it ends or parks: the steps whose needs are met run side by side, and each change is
  * committed under the claim's epoch before anything follows from it.
@@ -48,10 +51,8 @@ export type SegmentResult =
  */
 export async function runSegment(options: SegmentOptions): Promise<SegmentResult> {
   const { runtime, missionId, context } = options;
-  const claimed = await options.writer.claim({ mission: missionId, job: context.job.id, pool: options.poolId });
+  const claimed = await claimOrPark(options);
   if (!claimed) {
-    // A pause that came after the job's start, or the breaker of its kind, parks the mission, so that no job of it spins.
-    await runtime.db.query('select park_paused($1, $2), park_broken($1, $2)', [missionId, context.job.id]);
     context.log.debug('not claimed: the mission has ended, is paused, or belongs to another job');
     return { mission: missionId, state: 'not_claimed' };
   }
@@ -64,6 +65,23 @@ export async function runSegment(options: SegmentOptions): Promise<SegmentResult
   } finally {
     activeSegments.delete(missionId);
   }
+}
+
+/**
+ * A pause that came after the job's start, or the breaker of its kind, parks the mission, so that no job of it spins. When that
+ * has just ended as well, nothing is left to park for and nobody else would come: the claim is asked for again.
+ */
+async function claimOrPark({ runtime, writer, missionId, context, poolId }: SegmentOptions) {
+  for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
+    const claimed = await writer.claim({ mission: missionId, job: context.job.id, pool: poolId });
+    if (claimed) return claimed;
+    const { rows } = await runtime.db.query<{ parked: boolean }>(
+      'select park_paused($1, $2) or park_broken($1, $2) as parked',
+      [missionId, context.job.id],
+    );
+    if (rows[0]!.parked) return undefined;
+  }
+  return undefined;
 }
 
 function createSegment(
