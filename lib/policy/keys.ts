@@ -105,7 +105,7 @@ export const POLICY_KEYS = {
     'How long a proposal waits for its answer. Nobody answers: it expires, and nothing starts.',
   ),
   'learning.auto': key(
-    z.array(z.enum(['timeout', 'retries', 'provider_order'])).max(3),
+    z.array(z.enum(['timeout', 'retries', 'provider_order', 'stop', 'breaker'])).max(5),
     'Changes that the learner makes without asking. They are watched, and undone when they do worse.',
   ),
   'providers.order': key(

@@ -126,7 +126,7 @@ insert into ops_policy_keys (key, schema) values
   ('gate.auto_approve', '{"maxItems":500,"type":"array","items":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"}}'),
   ('gate.caps', '{"type":"object","properties":{"active_missions":{"type":"integer","minimum":0,"maximum":1000000000},"steps_per_day":{"type":"integer","minimum":0,"maximum":1000000000}},"required":["active_missions","steps_per_day"],"additionalProperties":false}'),
   ('gate.proposals', '{"type":"object","properties":{"expire":{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}},"required":["expire"],"additionalProperties":false}'),
-  ('learning.auto', '{"maxItems":3,"type":"array","items":{"type":"string","enum":["timeout","retries","provider_order"]}}'),
+  ('learning.auto', '{"maxItems":5,"type":"array","items":{"type":"string","enum":["timeout","retries","provider_order","stop","breaker"]}}'),
   ('providers.order', '{"maxItems":50,"type":"array","items":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"}}'),
   ('quota.tasks', '{"type":"object","propertyNames":{"type":"string","pattern":"^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,127}$"},"additionalProperties":{"type":"integer","minimum":0,"maximum":1000000000}}'),
   ('retention.events', '{"type":"string","pattern":"^[1-9][0-9]{0,5} ?(ms|s|sec|seconds?|min|minutes?|h|hours?|d|days?)$"}'),

@@ -109,7 +109,7 @@ begin
   -- What was applied is watched over what comes after it.
   watched as (
     update ops_learned_changes l set outcomes = l.outcomes + b.n, successes = l.successes + b.ok
-    from (select a.id, count(*)::integer as n, count(*) filter (where b.success)::integer as ok from ops_learned_changes a join batch b on b.task = a.task and b.created_at > a.applied_at
+    from (select a.id, count(*)::integer as n, count(*) filter (where b.success)::integer as ok from ops_learned_changes a join batch b on (b.task = a.task or a.task = 'service:' || b.provider) and b.created_at > a.applied_at
           where a.state = 'applied' group by a.id) b where l.id = b.id),
   -- S(n) = max(0, S(n-1) + x) without a loop: the running sum less its running minimum.
   weighed as (
@@ -166,7 +166,7 @@ comment on view ops_task_stats is 'Seven UTC days of outcomes by task, provider 
 
 create table ops_learned_changes (
   id bigint generated always as identity primary key,
-  kind text not null check (kind in ('timeout', 'retries', 'provider_order')),
+  kind text not null check (kind in ('timeout', 'retries', 'provider_order', 'stop', 'breaker')),
   task text not null,
   policy_key text not null,
   before jsonb,
@@ -185,6 +185,7 @@ create table ops_learned_changes (
   settled_at timestamptz
 );
 comment on table ops_learned_changes is 'Changes of policy that the statistics propose, with their evidence, and what became of them.';
+comment on column ops_learned_changes.task is 'The task whose outcomes speak for it, or service:<provider>.';
 comment on column ops_learned_changes.outcomes is 'Of its task since it was applied, counted as the learner comes to them.';
 create unique index ops_learned_changes_open on ops_learned_changes (kind, task) where state in ('proposed', 'applied');
 
@@ -231,13 +232,30 @@ begin
     from ops_drifts d join recent r on r.task = d.task
     where d.provider <> '' and d.drifted_at > clock_now() - interval '1 hour' and sound_policy('providers.order') ? d.provider
       and demoted(sound_policy('providers.order'), d.provider) <> sound_policy('providers.order')
+    union all
+    -- What has never succeeded in a week only costs.
+    select 'stop', t.task, 'quota.tasks', t.outcomes, 0, to_jsonb(0),
+           jsonb_build_object('why', 'it has only failed in seven days', 'outcomes', t.outcomes,
+             'top_error', (select e.error_class from ops_outcome_errors e where e.task = t.task and e.last_at >= since order by e.outcomes desc, e.error_class limit 1))
+    from tasks t where t.successes = 0 and sound_policy('quota.tasks') -> t.task is distinct from '0'
+    union all
+    -- A breaker that opens often on a service that nearly always answers is too quick; one that lets most calls of a week fail, too slow.
+    select 'breaker', 'service:' || s.provider, 'breaker.services', s.outcomes, s.successes,
+           to_jsonb(case when s.well then (s.rule ->> 'failures')::integer + 2 else greatest(2, (s.rule ->> 'failures')::integer - 1) end),
+           jsonb_build_object('why', case when s.well then 'it opens often on a service that nearly always answers' else 'most calls fail before it opens' end,
+             'service', s.provider, 'opened', s.opened, 'outcomes', s.outcomes, 'successes', s.successes, 'failures', s.rule -> 'failures')
+    from (select p.*, sound_policy('breaker.services') as rule, wilson_low(p.successes, p.outcomes) > 0.9 as well, wilson_high(p.successes, p.outcomes) < 0.5 as badly,
+                 (select count(*)::integer from ops_agent_events e where e.kind = 'breaker.opened' and e.tags @> array['service:' || p.provider] and e.created_at >= since) as opened
+          from (select d.provider, sum(d.outcomes)::integer as outcomes, sum(d.successes)::integer as successes from ops_outcome_days d
+                where d.day >= since and d.provider <> '' group by d.provider having sum(d.outcomes) >= 50) p) s
+    where s.well and s.opened >= 5 and (s.rule ->> 'failures')::integer <= 10 or s.badly and s.opened >= 1 and (s.rule ->> 'failures')::integer > 2
   loop
     -- Once a week for one change of one task is enough for a person.
     if exists (select from ops_learned_changes c where c.kind = w.kind and c.task = w.task and (c.state in ('proposed', 'applied') or c.created_at > clock_now() - interval '7 days')) then
       continue;
     end if;
     insert into ops_learned_changes (kind, task, policy_key, before, after, evidence, base_outcomes, base_successes)
-      values (w.kind, w.task, w.key, sound_policy(w.key), case when w.key = 'providers.order' then w.value else coalesce(sound_policy(w.key), '{}') || jsonb_build_object(w.task, w.value) end, w.evidence, w.outcomes, w.successes)
+      values (w.kind, w.task, w.key, sound_policy(w.key), case w.kind when 'provider_order' then w.value else coalesce(sound_policy(w.key), '{}') || jsonb_build_object(case w.kind when 'breaker' then 'failures' else w.task end, w.value) end, w.evidence, w.outcomes, w.successes)
       on conflict do nothing returning * into new_change;
     if new_change.id is null then
       continue;

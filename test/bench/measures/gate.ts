@@ -86,7 +86,7 @@ async function runOnce(
   { sides, options, home }: Pick<Bench, 'sides' | 'options' | 'home'>,
 ): Promise<Run> {
   const count = options.missions;
-  await side.reset(['ops_missions', 'ops_mission_steps', 'ops_mission_proposals', 'ops_outcomes', 'ops_approvals']);
+  await side.reset(['ops_missions', 'ops_mission_steps', 'ops_mission_proposals', 'ops_outcome_rows', 'ops_approvals']);
   await side.pool.query("select set_policy('quota.tasks', $1)", [DOORS[door].quotas]);
   await side.settle();
   const client = await side.pool.connect();

@@ -234,6 +234,37 @@ test('an attempt that never helps is proposed away; a rejection changes nothing 
   );
 });
 
+test('what has only failed in a week is proposed to be stopped; approved, none of it starts', async () => {
+  await insert(Array.from({ length: 25 }, () => ({ task: 'fail', success: false, error: 'refused' })));
+  await learn();
+  await query('select propose_changes()');
+  const [change] = (await proposals()).filter((one) => one.task === 'fail' && one.kind === 'stop');
+  assert.is(change!.after.fail, 0);
+  await query("select approve($1, 'approve')", [change!.approval_id]);
+  const [start] = await query<{ granted: number; reason_code: string }>("select * from start_task('fail')");
+  assert.equal([start!.granted, start!.reason_code], [0, 'quota']);
+});
+
+test('a breaker that opens often on a service that nearly always answers is proposed to wait for more failures', async () => {
+  await insert(Array.from({ length: 120 }, (_, n) => ({ task: 'asked', provider: 'steady', success: n % 60 !== 0 })));
+  await query(`insert into ops_agent_events (kind, severity, payload, tags)
+    select 'breaker.opened', 'error', '{"breaker": "service:steady"}', array['service:steady'] from generate_series(1, 4)`);
+  await learn();
+  await query('select propose_changes()');
+  const ofService = async () => (await proposals()).filter((one) => one.task === 'service:steady');
+  assert.equal(await ofService(), [], 'four times may be chance');
+  await query(`insert into ops_agent_events (kind, severity, payload, tags)
+    values ('breaker.opened', 'error', '{"breaker": "service:steady"}', array['service:steady'])`);
+  await query('select propose_changes()');
+  const [change] = await ofService();
+  assert.equal([change!.kind, change!.after.failures], ['breaker', 5]);
+  await query("select approve($1, 'approve')", [change!.approval_id]);
+  await insert(Array.from({ length: 40 }, () => ({ task: 'asked', provider: 'steady', success: false })));
+  await learn();
+  await query('select watch_changes()');
+  assert.is((await ofService())[0]!.state, 'undone', 'watched over the calls of that service');
+});
+
 test('choosing by Thompson sampling loses far less than chance in a world that drifts', async () => {
   const random = seeded(5);
   const rates = (t: number) => ({ a: t < 1000 ? 0.95 : 0.4, b: 0.8, c: t < 2000 ? 0.6 : 0.95 });
