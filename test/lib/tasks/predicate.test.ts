@@ -29,6 +29,15 @@ async function taken(cases: readonly { predicate: string; payload: unknown }[]):
   return rows.map((row) => row.taken);
 }
 
+/** An object may have a `toString` that is none. */
+function numberOf(value: unknown): number {
+  try {
+    return Number(value);
+  } catch {
+    return Number.NaN;
+  }
+}
+
 const KINDS: Record<string, () => z.ZodType> = {
   string: () => z.string(),
   short: () => z.string().max(3),
@@ -54,7 +63,7 @@ const KINDS: Record<string, () => z.ZodType> = {
   coercedString: () => z.coerce.string(),
   coercedBoolean: () => z.coerce.boolean(),
   coercedDate: () => z.coerce.date(),
-  preprocessed: () => z.preprocess((value) => Number(value), z.number()),
+  preprocessed: () => z.preprocess(numberOf, z.number()),
   transformed: () => z.string().transform(Number),
   piped: () => z.string().transform(Number).pipe(z.number().min(0)),
   caught: () => z.number().catch(0),
