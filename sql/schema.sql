@@ -8439,10 +8439,6 @@ GRANT ALL ON FUNCTION public.is_schedule_paused(schedule text) TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.job_history TO openclaw_tui;
 
-REVOKE ALL ON FUNCTION public.job_duration(h public.job_history) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION public.job_fingerprint(h public.job_history) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.json_schema_fault(schema jsonb, value jsonb, at text) TO openclaw_tui;
 

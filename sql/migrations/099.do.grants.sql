@@ -11,7 +11,7 @@ begin
     execute format('revoke all on function %s from public', name);
   end loop;
 end $$;
-grant execute on function clock_now(), readable_json(json), json_to_jsonb_lossy(json), trusted_session(), current_actor(), current_source(), current_trace(), duration_ms(jsonb),
+grant execute on function clock_now(), readable_json(json), job_duration(job_history), job_fingerprint(job_history), json_to_jsonb_lossy(json), trusted_session(), current_actor(), current_source(), current_trace(), duration_ms(jsonb),
   raise_task_queue_readonly(), refuse(text, text, text, text) to public;
 -- clock_now() runs with its caller's rights.
 grant select on clock_override to public;
