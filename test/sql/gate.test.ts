@@ -141,6 +141,21 @@ test('quota day in the server’s zone: it turns at midnight UTC, whatever zone 
   }
 });
 
+test('retries by task: policy goes before the task’s own, for tasks that are registered later too', async () => {
+  const attempts = async () =>
+    (await one<{ n: number }>("select max_attempts::integer as n from ops_tasks where identifier = 'noop'")).n;
+  const own = await attempts();
+  await db.pool.query(`select set_policy('task.retries', '{"noop": 7}')`);
+  assert.is(await attempts(), 8);
+  await db.pool.query("update ops_tasks set max_attempts = 2 where identifier = 'noop'");
+  assert.is(await attempts(), 8);
+  const { id } = await one<{ id: string }>("select add_job('noop') as id");
+  assert.is((await one<{ n: number }>('select max_attempts::integer as n from task_queue where id = $1', [id])).n, 8);
+  await db.pool.query(`select set_policy('task.retries', '{}')`);
+  await db.pool.query("update ops_tasks set max_attempts = $1 where identifier = 'noop'", [own]);
+  assert.is(await attempts(), own);
+});
+
 test('static dedupe key fires once for ever: it is free again when its mission has ended', async () => {
   const first = await propose(plan('keyed', 'noop'), 'cli', ", dedupe_key => 'static'");
   const second = await propose(plan('keyed', 'noop'), 'cli', ", dedupe_key => 'static'");
