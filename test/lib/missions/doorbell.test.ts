@@ -47,7 +47,10 @@ test('states of missions, breakers and memory are copied, rung once, and come ba
     );
     await eventually(async () => (await redis.hget(`mission:${mission}:state`, 'state')) === 'approved', 'it is back');
     await eventually(async () => (await breaker()) === 'open', 'the breaker is back');
-    assert.match((await redis.get('memory:all')) ?? '', /Doorbells may be deaf/);
+    await eventually(
+      async () => /Doorbells may be deaf/.test((await redis.get('memory:all')) ?? ''),
+      'the memories are back',
+    );
   } finally {
     ears.stop();
     await doorbell.stop();
