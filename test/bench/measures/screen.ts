@@ -124,16 +124,15 @@ async function openDash(env: Record<string, string>): Promise<Dash> {
       active.getLine(active.viewportY + y)?.translateToString(true),
     ).join('\n');
   };
-  const until = async (what: (text: string) => boolean, label: string, lookMs = 5) => {
+  const until = async (what: (text: string) => boolean, label: string) => {
     const start = clockMs();
     while (!what(await text())) {
       if (clockMs() - start > LIMIT_MS) throw new Error(`${label}: not seen in ${LIMIT_MS / 1000} s:\n${await text()}`);
-      await sleep(lookMs);
+      await sleep(5);
     }
     return clockMs() - start;
   };
-  // Looking costs a core when it is done all the time, which the start would lack.
-  await until((shown) => /Missions/.test(shown) && /m\d+ /.test(shown), 'the first frame', 25);
+  await until((shown) => /Missions/.test(shown) && /m\d+ /.test(shown), 'the first frame');
   const firstPaintMs = clockMs() - from;
   return {
     pty,
