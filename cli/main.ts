@@ -1,42 +1,5 @@
-import { Command, CommanderError } from 'commander';
-import { EXIT, messageOf, OpenClawError } from '../lib/errors/index.ts';
-import { addProcessVerbs } from './processVerbs.ts';
+import { runCommandLine } from './commandLine.ts';
 
-const program = new Command('openclaw')
-  .description('A job runner for AI agents and their upkeep, on a server of your own.')
-  .showHelpAfterError('(see: openclaw help)')
-  .showSuggestionAfterError(true)
-  .helpCommand('help [verb]', 'how to use a verb')
-  .exitOverride()
-  .addHelpText(
-    'after',
-    '\nExit codes: 0 ok, 1 failed, 2 usage, 3 degraded or pending, 75 try again, 78 configuration.',
-  );
-
-addProcessVerbs(program);
-// The table of actions pulls in much that a process which stays does not need; what acts reads it when it does.
-const STAYS = ['up', 'worker', 'agent', 'gateway', 'bridge', 'crew', 'dash', 'dashboard'];
-if (!STAYS.includes(process.argv[2] ?? '')) {
-  const { addActions } = await import('./actions.ts');
-  addActions(program);
-}
-
-try {
-  await program.parseAsync(process.argv);
-} catch (error) {
-  process.exitCode = report(error);
-  // Whatever a failed start has left open (pools, a channel to the parent) must not keep the process.
-  setTimeout(() => process.exit(), 500).unref();
-}
-
-/** A person who mistyped never meets a stack; an error that is ours to mend shows one with OPENCLAW_LOG_LEVEL=debug. */
-function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  if (error instanceof OpenClawError) {
-    process.stderr.write(`${error.format()}\n`);
-    return error.exitCode;
-  }
-  process.stderr.write(`E_UNEXPECTED: ${messageOf(error)}\n`);
-  if (process.env.OPENCLAW_LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  return EXIT.failed;
-}
+const ended = await runCommandLine(process.argv.slice(2));
+// Whatever a failed start has left open (pools, a channel to the parent) must not keep the process.
+if (!ended) setTimeout(() => process.exit(), 500).unref();

@@ -3,7 +3,7 @@ import { createDoorbell } from '../../lib/agents/doorbell.ts';
 import { type RunningAgent, startAgent } from '../../lib/agents/index.ts';
 import type { Bus } from '../../lib/bus/index.ts';
 import type { Config } from '../../lib/config/index.ts';
-import { createPool, type Pool, type Singleton, takeSingleton } from '../../lib/db/index.ts';
+import { createPool, type Pool, type Singleton, singletonName, takeSingleton } from '../../lib/db/index.ts';
 import { messageOf, type OpenClawError } from '../../lib/errors/index.ts';
 import { type Logger, subjectLog } from '../../lib/log/index.ts';
 import {
@@ -64,11 +64,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     url: databaseUrl,
     name: 'gateway',
     listen: ['outbox', 'approval:changed'],
+    log,
     ...(options.waitMs !== undefined && { waitMs: options.waitMs }),
     ...(options.signal && { signal: options.signal }),
   });
   const db = createPool(databaseUrl, {
-    name: 'gateway',
+    name: singletonName('gateway'),
     max: CHATS_AT_ONCE + 6,
     actor: 'agent:milkbot',
     source: 'agent',

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Bus } from '../bus/index.ts';
-import { createPool, type Pool, takeSingleton } from '../db/index.ts';
+import { createPool, type Pool, singletonName, takeSingleton } from '../db/index.ts';
 import type { OpenClawError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
 import { every } from '../workers/every.ts';
@@ -47,10 +47,17 @@ export async function startBridge({
   waitMs,
   roundMs = ROUND_MS,
 }: BridgeOptions): Promise<Bridge> {
-  const pool = createPool(databaseUrl, { name: 'bridge', max: 2, actor: 'system', source: 'agent', log });
+  const pool = createPool(databaseUrl, {
+    name: singletonName('bridge'),
+    max: 2,
+    actor: 'system',
+    source: 'agent',
+    log,
+  });
   const only = await takeSingleton({
     url: databaseUrl,
     name: 'bridge',
+    log,
     ...(waitMs !== undefined && { waitMs }),
   }).catch(async (error: unknown) => {
     await pool.end();

@@ -1,7 +1,7 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import type { Bus } from '../bus/index.ts';
 import type { Config } from '../config/index.ts';
-import { createPool, type Pool, type Singleton, takeSingleton, transaction } from '../db/index.ts';
+import { createPool, type Pool, type Singleton, singletonName, takeSingleton, transaction } from '../db/index.ts';
 import { messageOf, type OpenClawError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
 import { BEAT_MS, createHeart, type Doing } from './beat.ts';
@@ -49,7 +49,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const definition = options.definition ?? (await loadDefinition(options.folder));
   let loaded = await loadIdentity(config.layout, id, options.folder);
   const pool = createPool(options.databaseUrl, {
-    name: `agent:${id}`,
+    name: singletonName(`agent:${id}`),
     max: 2 + (definition.concurrency ?? 1),
     actor: `agent:${id}`,
     source: 'agent',
@@ -62,6 +62,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       url: options.databaseUrl,
       name: `agent:${id}`,
       listen: ['agent:message'],
+      log,
       ...(options.waitMs !== undefined && { waitMs: options.waitMs }),
       ...(options.signal && { signal: options.signal }),
     });

@@ -15,4 +15,4 @@ export { type MigrateResult, migrate } from './migrate.ts';
 export { migrationState } from './migrationState.ts';
 export { DATABASE, type PreparedDatabase, prepareDatabase } from './prepare.ts';
 export { LOGIN_ROLES, OWNER, provisionRoles } from './roles.ts';
-export { type Singleton, type SingletonOptions, takeSingleton } from './singleton.ts';
+export { type Singleton, type SingletonOptions, singletonName, takeSingleton } from './singleton.ts';

@@ -71,16 +71,31 @@ export async function inspectPostgres(
 
 export const hasClients = (binDir: string) => CLIENT.every((name) => isExecutable(path.join(binDir, name)));
 
-/** For a configured server: clients of its major or the next newer, because pg_dump refuses a server newer than itself. */
+/**
+ * For a configured server: clients of its major or the next newer, because pg_dump refuses a server newer than itself. Every
+ * verb comes by here, so a folder that names its major is believed, and what is on PATH (Debian's is a script that takes longer than
+ * most verbs) is run only where no folder has that very major; a backup looks again.
+ */
 export async function clientFolder(serverMajor: number): Promise<string | null> {
+  const folders = FOLDERS.flatMap(expandStar).filter(hasClients);
+  const named = folders.map((folder) => ({
+    folder,
+    major: Number(/(?:postgresql[/@]?|pgsql-)(\d+)/.exec(folder)?.[1]),
+  }));
+  const same = named.find(({ major }) => major === serverMajor);
+  if (same) return same.folder;
   const dump = onPath('pg_dump');
-  const folders = [...FOLDERS.flatMap(expandStar), ...(dump ? [path.dirname(dump)] : [])].filter(hasClients);
-  const found: { folder: string; major: number }[] = [];
-  for (const folder of folders) {
-    const shown = await runCommand(path.join(folder, 'pg_dump'), ['--version'], { timeoutMs: 10_000 });
-    found.push({ folder, major: Number(/(\d+)/.exec(shown)?.[1] ?? 0) });
-  }
+  const found = await Promise.all(
+    [...named, ...(dump ? [{ folder: path.dirname(dump), major: Number.NaN }] : [])]
+      .filter(({ folder }) => hasClients(folder))
+      .map(async ({ folder, major }) => ({ folder, major: major || (await dumpMajor(folder)) })),
+  );
   return found.filter(({ major }) => major >= serverMajor).sort((a, b) => a.major - b.major)[0]?.folder ?? null;
+}
+
+async function dumpMajor(folder: string): Promise<number> {
+  const shown = await runCommand(path.join(folder, 'pg_dump'), ['--version'], { timeoutMs: 10_000 });
+  return Number(/(\d+)/.exec(shown)?.[1] ?? 0);
 }
 
 /** A library in shared_preload_libraries that is not there stops the server, so it is looked for first. */

@@ -1,7 +1,7 @@
 import os from 'node:os';
 import * as assert from 'uvu/assert';
 import type { Workers } from '../../lib/workers/process.ts';
-import { terminal } from '../harness/cli.ts';
+import { openclaw, terminal } from '../harness/cli.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
 import { suite } from '../harness/suite.ts';
 import { eventually, startTestWorkers, testEnvironment } from '../harness/workers.ts';
@@ -11,7 +11,7 @@ const ME = `cli:${os.userInfo().username}`;
 let database: TestDatabase;
 let env: Record<string, string>;
 let workers: Workers;
-const { cli, ok, json, refused, allRefused } = terminal(() => env);
+const { ok, json, refused, allRefused } = terminal(() => env);
 
 test.before(async () => {
   database = await freshDatabase();
@@ -34,9 +34,9 @@ const newJob = async (...more: string[]) => (await json('run', 'noop', ...more))
 
 test('run --wait prints the result and exits 0, 1 when it failed, 3 when it has not ended in time', async () => {
   const [done, failed, late] = await Promise.all([
-    cli('run', 'echo', '{"n": 7}', '--wait'),
-    cli('run', 'fail', '{"permanent": true, "message": "no use"}', '--wait'),
-    cli('run', 'wait', '{"ms": 8000}', '--wait', '--timeout', '500 ms'),
+    openclaw(['run', 'echo', '{"n": 7}', '--wait'], env),
+    openclaw(['run', 'fail', '{"permanent": true, "message": "no use"}', '--wait'], env),
+    openclaw(['run', 'wait', '{"ms": 8000}', '--wait', '--timeout', '500 ms'], env),
   ]);
   assert.is(done.code, 0, done.stderr);
   assert.equal(JSON.parse(done.stdout), { n: 7 });

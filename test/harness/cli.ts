@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import * as assert from 'uvu/assert';
+import { runCommandLine } from '../../cli/commandLine.ts';
 import { CODE_ROOT } from '../../lib/config/index.ts';
 
 export interface CliResult {
@@ -25,13 +26,47 @@ export function openclaw(args: readonly string[], env: Record<string, string>): 
   });
 }
 
+let turn: Promise<unknown> = Promise.resolve();
+
+/** The same command line in this process, one at a time: a process of its own costs a second of a core. */
+function inThisProcess(args: readonly string[], env: Record<string, string>): Promise<CliResult> {
+  const mine = turn.then(() => captured(args, env));
+  turn = mine.catch(() => undefined);
+  return mine;
+}
+
+async function captured(args: readonly string[], env: Record<string, string>): Promise<CliResult> {
+  const said = { stdout: '', stderr: '' };
+  const was = { env: process.env, exitCode: process.exitCode, isTTY: process.stdin.isTTY };
+  const writes = { stdout: process.stdout.write, stderr: process.stderr.write };
+  process.env = { ...env };
+  process.exitCode = undefined;
+  process.stdin.isTTY = false;
+  for (const name of ['stdout', 'stderr'] as const) {
+    process[name].write = (chunk: string | Uint8Array) => {
+      said[name] += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
+      return true;
+    };
+  }
+  try {
+    await runCommandLine(args);
+    return { code: Number(process.exitCode ?? 0), ...said };
+  } finally {
+    process.stdout.write = writes.stdout;
+    process.stderr.write = writes.stderr;
+    process.env = was.env;
+    process.exitCode = was.exitCode;
+    process.stdin.isTTY = was.isTTY;
+  }
+}
+
 /** Arguments, the exit code, and what standard error says. */
 export type Refusals = readonly [args: string[], code: number, says: RegExp][];
 
 /** A person's terminal: whatever a verb says, it shows no stack. */
 export function terminal(env: () => Record<string, string>) {
   const cli = async (...args: string[]): Promise<CliResult> => {
-    const result = await openclaw(args, env());
+    const result = await inThisProcess(args, env());
     assert.not.match(result.stdout + result.stderr, /^\s+at .+:\d+:\d+|node:internal|E_UNEXPECTED/m, args.join(' '));
     return result;
   };
@@ -47,13 +82,8 @@ export function terminal(env: () => Record<string, string>) {
     assert.match(result.stderr, says, args.join(' '));
     return result.stderr;
   };
-  /** All of them, a few processes at a time. */
   const allRefused = async (refusals: Refusals): Promise<void> => {
-    const waiting = [...refusals];
-    const lane = async () => {
-      for (let next = waiting.shift(); next; next = waiting.shift()) await refused(...next);
-    };
-    await Promise.all([lane(), lane(), lane()]);
+    for (const each of refusals) await refused(...each);
   };
   return { cli, ok, json, refused, allRefused };
 }

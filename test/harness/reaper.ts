@@ -5,16 +5,14 @@ import { layoutOf } from '../../lib/config/layout.ts';
 import { stopServers } from '../../lib/servers/index.ts';
 import { removeHome } from './temporaryHome.ts';
 
-// A process beside a test that removes the test's homes once the test is gone, be it by SIGKILL: then servers would
-// run on, which is what they are made for. Its own session keeps a terminal's Ctrl-C from it.
+// What reaper.sh leaves to it: the homes of a test that is gone in which servers were started. They run on, which is what
+// they are made for.
 
 const LIMIT_MS = 90_000;
 /** A server that was spawned in the very moment of the kill shows itself after this. */
 const SETTLE_MS = 500;
 
-// The latest first: one may have been made inside another.
-const told = (await text(process.stdin)).split('\n').reverse();
-const homes = told.filter((home) => home && existsSync(home));
+const homes = (await text(process.stdin)).split('\n').filter((home) => home && existsSync(home));
 setTimeout(() => {
   process.stderr.write('the homes of a test were not removed in time\n');
   process.exit(1);

@@ -34,9 +34,9 @@ let reaper: Writable | undefined;
 /** The reaper reads homes from a pipe that only this process holds open: its end is the end of this process. */
 function tellReaper(home: string): void {
   if (!reaper) {
-    const file = path.join(import.meta.dirname, 'reaper.ts');
-    const args = ['--disable-warning=ExperimentalWarning', file];
-    const child = spawn(process.execPath, args, { detached: true, stdio: ['pipe', 'ignore', 'inherit'] });
+    const [script, reaperFile] = ['reaper.sh', 'reaper.ts'].map((name) => path.join(import.meta.dirname, name));
+    const args = [script!, process.execPath, reaperFile!];
+    const child = spawn('/bin/sh', args, { detached: true, stdio: ['pipe', 'ignore', 'inherit'] });
     child.unref();
     (child.stdin as unknown as { unref(): void }).unref();
     reaper = child.stdin;

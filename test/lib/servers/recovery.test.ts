@@ -10,9 +10,17 @@ import { withServersLock } from '../../../lib/servers/lock.ts';
 import { giveTo } from '../../../lib/servers/ownedFiles.ts';
 import { commandLine, isAlive, waitForExit } from '../../../lib/servers/processes.ts';
 import { suite } from '../../harness/suite.ts';
+import type { TemporaryHome } from '../../harness/temporaryHome.ts';
 import { freshHome, query, spawnStarter, start } from './homes.ts';
 
 const test = suite('servers: recovery');
+/** Of all tests that begin with servers that run: making a cluster is what takes long here. */
+let shared: TemporaryHome;
+
+test.before(async () => {
+  shared = await freshHome();
+});
+test.after(() => shared.remove());
 const inFolder = (layout: Layout, ...parts: string[]) => path.join(findServersFolder(layout)!.path, ...parts);
 
 const processesIn = (folder: string) =>
@@ -55,7 +63,7 @@ test('a folder in its place that is no cluster is put aside, not deleted', async
 });
 
 test('a postmaster.pid that was left behind does not stop the start', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   const { postgres, redis } = await start(layout);
   process.kill(postgres.pid!, 'SIGKILL');
   await waitForExit(postgres.pid!, 5_000);
@@ -87,31 +95,28 @@ test('a postmaster.pid that was left behind does not stop the start', async () =
   }
   assert.ok(isAlive(redis.pid!), 'the process whose number stood there lives on');
   parent.kill('SIGKILL');
-  await remove();
 });
 
 test('a passwords file that is lost is made anew, and the superuser follows it', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   const before = await start(layout);
   rmSync(inFolder(layout, 'passwords.json'));
   const after = await start(layout);
   assert.is.not(after.postgres.password('postgres'), before.postgres.password('postgres'));
   assert.equal(await query(after.postgres.adminUrl, 'select 1 as one'), [{ one: 1 }]);
-  await remove();
 });
 
 test('a Redis that hangs is replaced', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   const { redis } = await start(layout);
   process.kill(redis.pid!, 'SIGSTOP');
   const second = (await start(layout)).redis;
   assert.is.not(second.pid, redis.pid);
   assert.not(isAlive(redis.pid!));
-  await remove();
 });
 
 test('data of another major asks for that major', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   await start(layout);
   await stopServers({ layout });
   const file = inFolder(layout, 'postgres', 'PG_VERSION');
@@ -121,11 +126,10 @@ test('data of another major asks for that major', async () => {
   assert.is(error.exitCode, 78);
   assert.match(error.message, /PostgreSQL 9/);
   assert.match(error.remedy, /install PostgreSQL 9/);
-  await remove();
 });
 
 test('the wait for the lock has an end, and a dead holder holds nothing', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   const { path: folder, account } = await ensureServersFolder(layout);
   const busy = await withServersLock(folder, { account }, () =>
     withServersLock(folder, { account, waitMs: 200 }, async () => 'both').catch((error) => error),
@@ -133,11 +137,10 @@ test('the wait for the lock has an end, and a dead holder holds nothing', async 
   assert.is(busy.code, 'E_SERVERS_BUSY');
   assert.is(busy.exitCode, 75);
   assert.is(await withServersLock(folder, { account, waitMs: 0 }, async () => 'free'), 'free');
-  await remove();
 });
 
 test('an abort ends the wait', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   const { path: folder, account } = await ensureServersFolder(layout);
   const stop = new AbortController();
   await withServersLock(folder, { account }, async () => {
@@ -147,7 +150,6 @@ test('an abort ends the wait', async () => {
     );
     assert.match(String(error), /enough|abort/i);
   });
-  await remove();
 });
 
 test('a command line is read, and a process that is gone has none', async () => {

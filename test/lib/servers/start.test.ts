@@ -11,13 +11,20 @@ import {
 } from '../../../lib/servers/index.ts';
 import { commandLine, isAlive } from '../../../lib/servers/processes.ts';
 import { suite } from '../../harness/suite.ts';
-import { temporaryHome } from '../../harness/temporaryHome.ts';
+import { type TemporaryHome, temporaryHome } from '../../harness/temporaryHome.ts';
 import { freshHome, isRoot, query, spawnStarter, start, uidOf } from './homes.ts';
 
 const test = suite('servers: start');
+/** Of all tests that need no first start of their own: making a cluster is what takes long here. */
+let shared: TemporaryHome;
+
+test.before(async () => {
+  shared = await freshHome();
+});
+test.after(() => shared.remove());
 
 test('a first start makes both, a second adopts them, a start after a stop keeps the data', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   assert.equal(await findRunningServers({ layout }), {});
   const first = await start(layout);
   await query(first.postgres.adminUrl, 'create database openclaw');
@@ -39,11 +46,10 @@ test('a first start makes both, a second adopts them, a start after a stop keeps
   assert.ok(ms < 3_000, `a start on existing data took ${ms} ms`);
   assert.is.not(later.postgres.pid, first.postgres.pid);
   assert.equal(await query(later.postgres.urlFor('postgres'), 'select n from kept'), [{ n: 7 }]);
-  await remove();
 });
 
 test('neither server is run by root, and only their user can reach them or read their passwords', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   const { postgres, redis } = await start(layout);
   const own = isRoot ? undefined : process.getuid?.();
   for (const pid of [postgres.pid!, redis.pid!]) {
@@ -67,22 +73,20 @@ test('neither server is run by root, and only their user can reach them or read 
       assert.not(command.includes(secret));
     }
   }
-  await remove();
 });
 
 (isRoot ? test : test.skip)('another user cannot enter the folder of the servers', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   await start(layout);
   const folder = findServersFolder(layout)!.path;
   const NOBODY = 65_534;
   const seen = spawnSync('ls', [path.join(folder, 'run')], { uid: NOBODY, gid: NOBODY, encoding: 'utf8' });
   assert.is.not(seen.status, 0);
   assert.match(seen.stderr, /Permission denied/);
-  await remove();
 });
 
 test('every connection needs a password, Redis evicts nothing, the clock is UTC', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   const { postgres, redis } = await start(layout);
   const rules = await query(postgres.adminUrl, 'select distinct auth_method from pg_hba_file_rules');
   assert.equal(rules, [{ auth_method: 'scram-sha-256' }]);
@@ -113,11 +117,10 @@ test('every connection needs a password, Redis evicts nothing, the clock is UTC'
   const answer = await stranger.ping().catch((error: Error) => error.message);
   assert.match(answer, /NOAUTH|closed/i);
   stranger.disconnect();
-  await remove();
 });
 
 test('psql reads the same URL as node-postgres, whatever PGPORT says', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   const { postgres } = await start(layout);
   assert.ok(postgres.binDir, 'psql and pg_dump are beside the server');
   const env = { ...process.env, ...postgres.env, PGPORT: '1', PGHOST: 'nowhere.invalid', PGSSLMODE: 'require' };
@@ -126,7 +129,6 @@ test('psql reads the same URL as node-postgres, whatever PGPORT says', async () 
     encoding: 'utf8',
   });
   assert.is(shown.stdout.trim(), '42', shown.stderr);
-  await remove();
 });
 
 test('servers outlive a SIGKILLed parent, and the next start adopts them', async () => {
@@ -186,7 +188,7 @@ test('a socket path that is too long gives a loopback port, which is kept over a
 });
 
 test('a failed start says why, with the end of the log, and the next one is not hindered', async () => {
-  const { layout, remove } = await freshHome();
+  const { layout } = shared;
   await start(layout);
   await stopServers({ layout });
   const settings = path.join(findServersFolder(layout)!.path, 'postgres', 'postgresql.auto.conf');
@@ -198,7 +200,6 @@ test('a failed start says why, with the end of the log, and the next one is not 
   assert.match(error.remedy, /postgres\.log/);
   spawnSync('sh', ['-c', `cat > "${settings}"`], { input: good });
   await start(layout);
-  await remove();
 });
 
 test.run();
