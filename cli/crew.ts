@@ -68,7 +68,7 @@ async function startScreen({ config, log }: LoopParts): Promise<Loop> {
     import('./screenSource.ts'),
   ]);
   const { host, port } = config.dashboard;
-  const served = await serveScreen(await screenSource(), { host, port, log });
+  const served = await serveScreen(screenSource(), { host, port, log });
   tell({ screen: served.port });
   return { ended: new Promise(() => undefined), stop: served.stop };
 }

@@ -1,14 +1,11 @@
 import os from 'node:os';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { commandLineActor } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
-import { createLogger } from '../lib/log/index.ts';
-import { openFeed } from '../tui/feed/feed.ts';
+import { type Feed, openFeed } from '../tui/feed/feed.ts';
 import { localSources } from '../tui/feed/locals.ts';
 import { watchRedis } from '../tui/feed/redisLink.ts';
-import { once } from '../tui/session/once.ts';
-import { createActor } from '../tui/session/operator.ts';
-import { openSession } from '../tui/session/session.ts';
 import { planTerminal } from '../tui/terminal/plan.ts';
 import { openTty } from '../tui/terminal/tty.ts';
 import type { ThemeName } from '../tui/view/theme.ts';
@@ -39,14 +36,16 @@ export async function dash(options: DashOptions): Promise<number> {
       exitCode: EXIT.usage,
     });
   }
-  const source = await screenSource();
+  const source = screenSource();
   const { config } = source;
+  // Postgres is asked first: its answers come while the screen is read.
+  const feed = openFeed({ reader: source.reader, locals: localSources(config) });
+  const { createActor, createLogger, openSession } = await readScreen(feed);
   const log = createLogger({
     name: 'dash',
     level: config.logLevel,
     destination: path.join(config.layout.logs, 'dash.log'),
   });
-  const feed = openFeed({ reader: source.reader, locals: localSources(source.config, () => source.reader(false)) });
   const tty = openTty(process.stdin, process.stdout);
   const end = Promise.withResolvers<number>();
 
@@ -85,10 +84,11 @@ export async function dash(options: DashOptions): Promise<number> {
     ...(options.theme && { theme: options.theme }),
     onEnd: () => end.resolve(EXIT.ok),
   });
+  feed.demand(feed, undefined);
   const redis = watchRedis(source.redisUrl, feed.setRedis);
   const code = await end.promise;
   session.end();
-  (await redis).stop();
+  redis.stop();
   await feed.stop();
   tty.restore();
   if (code === EXIT.ok)
@@ -98,6 +98,23 @@ export async function dash(options: DashOptions): Promise<number> {
   // Whatever an act has left open does not keep the terminal.
   setTimeout(() => process.exit(code), 200).unref();
   return code;
+}
+
+/** A part at a time, with a turn of the loop after each, in which Postgres's last answer is met and the next question asked. */
+async function readScreen(feed: Feed) {
+  const { createLogger } = await import('../lib/log/index.ts');
+  await setImmediate();
+  await import('../tui/view/text.ts');
+  await setImmediate();
+  await import('../tui/terminal/painter.ts');
+  await setImmediate();
+  const { PAGES } = await import('../tui/pages/index.ts');
+  // The page that a session begins with.
+  feed.demand(feed, { sections: PAGES[0]!.sections, missions: [], jobs: [] });
+  await setImmediate();
+  const { openSession } = await import('../tui/session/session.ts');
+  const { createActor } = await import('../tui/session/operator.ts');
+  return { createLogger, openSession, createActor };
 }
 
 /** Whatever a library prints goes into the log, not over the screen. */
@@ -116,10 +133,11 @@ async function printOnce({ json, size = '120x40', page = 'overview', ascii }: Da
       expected: 'columns x rows, for example 120x40',
       exitCode: EXIT.usage,
     });
-  const source = await screenSource();
+  const source = screenSource();
+  const { once } = await import('../tui/session/once.ts');
   const text = await once({
     reader: source.reader,
-    locals: localSources(source.config, () => source.reader(false)),
+    locals: localSources(source.config),
     columns: Number(match[1]),
     rows: Number(match[2]),
     page,

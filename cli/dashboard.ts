@@ -4,6 +4,7 @@ import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { startService } from '../lib/host/serviceManager.ts';
 import { createLogger, type Logger } from '../lib/log/index.ts';
 import { takeSnapshot } from '../lib/status/index.ts';
+import { closeReader, connectReader } from '../tui/feed/connection.ts';
 import { openFeed } from '../tui/feed/feed.ts';
 import { localSources } from '../tui/feed/locals.ts';
 import { watchRedis } from '../tui/feed/redisLink.ts';
@@ -15,7 +16,7 @@ import { type ScreenSource, screenSource } from './screenSource.ts';
 
 /** The screen as an SSH application, until SIGTERM or SIGINT, or until whoever started it is gone. */
 export async function dashboard(options: { host?: string; port?: string }): Promise<number> {
-  const source = await screenSource();
+  const source = screenSource();
   const { config } = source;
   const log = createLogger({ name: 'dashboard', level: config.logLevel });
   const host = options.host ?? config.dashboard.host;
@@ -50,7 +51,7 @@ export async function serveScreen(
   { host, port, log }: { host: string; port: number; log: Logger },
 ): Promise<{ port: number; stop(): Promise<void> }> {
   const { config } = source;
-  const db = createPool(await source.actUrl(), {
+  const db = createPool(source.actUrl(), {
     name: 'dashboard',
     max: 2,
     actor: 'system',
@@ -58,24 +59,13 @@ export async function serveScreen(
     log,
     settings: { statement_timeout: '5000' },
   });
-  const reader = await source.reader(false);
-  const statusPool = createPool(reader.url, {
-    name: 'dashboard:status',
-    max: 1,
-    log,
-    settings: {
-      default_transaction_read_only: 'on',
-      statement_timeout: '3000',
-      ...(reader.role && { role: reader.role }),
-    },
-  });
-  const feed = openFeed({ reader: source.reader, locals: localSources(config, () => source.reader(false)) });
+  const feed = openFeed({ reader: source.reader, locals: localSources(config) });
   const redis = watchRedis(source.redisUrl, feed.setRedis);
   const admit = (fingerprint: string) => admitDevice(db, fingerprint);
   const close = async () => {
-    (await redis).stop();
+    redis.stop();
     await feed.stop();
-    await Promise.all([db.end(), statusPool.end()]);
+    await db.end();
   };
   try {
     const server = await startScreenServer({
@@ -84,6 +74,7 @@ export async function serveScreen(
       hostKey: hostKey(config.layout.devices),
       feed,
       admit,
+      stillPaired: (fingerprints) => stillPaired(db, fingerprints),
       actorFor: (device) =>
         createActor({
           actor: `ssh:${device.name}`,
@@ -99,7 +90,7 @@ export async function serveScreen(
               ? undefined
               : 'this device was revoked, or its role has changed: connect again',
         }),
-      status: async () => JSON.stringify(await takeSnapshot(statusPool)),
+      status: () => statusText(source.reader(false)),
       name:
         path.basename(config.home) === 'var' ? path.basename(path.dirname(config.home)) : path.basename(config.home),
       log,
@@ -122,6 +113,23 @@ export async function serveScreen(
     await close();
     throw error;
   }
+}
+
+async function statusText(url: string): Promise<string> {
+  const reader = await connectReader(url, { onLost: () => undefined, onDoorbell: () => undefined });
+  try {
+    return JSON.stringify(await takeSnapshot(reader));
+  } finally {
+    closeReader(reader);
+  }
+}
+
+async function stillPaired(db: Pool, fingerprints: readonly string[]): Promise<ReadonlySet<string>> {
+  const { rows } = await db.query<{ fingerprint: string }>(
+    "select fingerprint from unnest($1::text[]) fingerprint, lateral admit_device('ssh', fingerprint)",
+    [fingerprints],
+  );
+  return new Set(rows.map(({ fingerprint }) => fingerprint));
 }
 
 async function admitDevice(db: Pool, fingerprint: string): Promise<Device | undefined> {

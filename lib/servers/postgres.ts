@@ -9,13 +9,14 @@ import type { ServersFolder } from './folder.ts';
 import { type Launched, readLaunched, writeLaunched } from './launched.ts';
 import { type Passwords, readPasswords } from './passwords.ts';
 import { choosePostgres } from './postgresChoice.ts';
-import { clusterMajor, createCluster, dataFolder, resetSuperuserPassword } from './postgresCluster.ts';
+import { clusterMajor, createCluster, resetSuperuserPassword } from './postgresCluster.ts';
 import { askPostgres, type PostgresAnswer } from './postgresProbe.ts';
 import { hasClients, hasLibrary, type PostgresPrograms } from './postgresPrograms.ts';
-import { dropMisleadingPidFile, findPostmaster, type Postmaster } from './postmaster.ts';
+import { dataFolder, dropMisleadingPidFile, findPostmaster, type Postmaster } from './postmaster.ts';
 import { endProcess } from './processes.ts';
 import type { StartContext } from './startContext.ts';
 import type { PostgresServer } from './types.ts';
+import { postgresUrls } from './whereabouts.ts';
 
 const ANSWER_LIMIT_MS = 3_000;
 
@@ -153,24 +154,19 @@ function ask(postmaster: Postmaster, passwords: Passwords): Promise<PostgresAnsw
 
 function describe(
   folder: ServersFolder,
-  { pid, endpoint }: Postmaster,
+  postmaster: Postmaster,
   passwords: Passwords,
   version: string,
 ): PostgresServer {
   const launched = readLaunched(folder.path, 'postgres');
-  const urlFor = (role: string, database = 'openclaw') => {
-    const password = passwords[role];
-    if (!password)
-      throw new OpenClawError('E_NO_PASSWORD', 'the private Postgres has no password for this role', { value: role });
-    return postgresUrl(endpoint!, role, password, database);
-  };
+  const urlFor = postgresUrls(postmaster, passwords);
   return {
     origin: launched?.origin ?? 'installed',
     adminUrl: urlFor('postgres', 'postgres'),
     urlFor,
     password: (role) => (role === 'redis' ? undefined : passwords[role]),
     version,
-    pid,
+    pid: postmaster.pid,
     dataDir: dataFolder(folder.path),
     binDir: launched && hasClients(launched.binDir) ? launched.binDir : null,
     env: libraryEnv(launched?.libraryPath ?? null),

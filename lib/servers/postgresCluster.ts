@@ -5,11 +5,10 @@ import { plainEnv, runCommand } from './command.ts';
 import { libraryEnv } from './daemon.ts';
 import { writeOwnedFile } from './ownedFiles.ts';
 import type { PostgresPrograms } from './postgresPrograms.ts';
+import { dataFolder } from './postmaster.ts';
 import { openWorkFolder, type StartContext } from './startContext.ts';
 
 const INITDB_LIMIT_MS = 60_000;
-
-export const dataFolder = (folder: string) => path.join(folder, 'postgres');
 
 /** The major that made the data; null where there is no whole cluster, however much a killed initdb left. */
 export function clusterMajor(dataDir: string): number | null {

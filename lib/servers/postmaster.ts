@@ -9,6 +9,8 @@ export interface Postmaster {
   endpoint: Endpoint | undefined;
 }
 
+export const dataFolder = (folder: string) => path.join(folder, 'postgres');
+
 const pidFile = (dataDir: string) => path.join(dataDir, 'postmaster.pid');
 
 function readLines(dataDir: string): string[] | null {

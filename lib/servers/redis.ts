@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OpenClawError } from '../errors/index.ts';
@@ -8,9 +8,9 @@ import { type Endpoint, freeLoopbackPort, redisUrl, socketIn } from './endpoint.
 import type { ServersFolder } from './folder.ts';
 import { type Launched, readLaunched, writeLaunched } from './launched.ts';
 import { makeOwnedFolder, writeOwnedFile } from './ownedFiles.ts';
-import { readPasswords } from './passwords.ts';
-import { commandLine, endProcess } from './processes.ts';
+import { endProcess } from './processes.ts';
 import { chooseRedis } from './redisChoice.ts';
+import { configFile, endpointOf, findProcess, listens, pidFile, redisIn, workingFolder } from './redisPlace.ts';
 import { askRedis } from './redisProbe.ts';
 import type { RedisPrograms } from './redisPrograms.ts';
 import type { StartContext } from './startContext.ts';
@@ -18,45 +18,11 @@ import type { RedisServer } from './types.ts';
 
 const ANSWER_LIMIT_MS = 2_000;
 
-const workingFolder = (folder: string) => path.join(folder, 'redis');
-const configFile = (folder: string) => path.join(folder, 'redis.conf');
-const pidFile = (folder: string) => path.join(workingFolder(folder), 'redis.pid');
-
-function endpointOf(folder: string, launched: Launched | undefined): Endpoint | null {
-  const file = socketIn(folder, 'redis');
-  if (file) return { kind: 'socket', file };
-  return launched?.port ? { kind: 'loopback', port: launched.port } : null;
-}
-
-/**
- * The pid of our Redis, or null. It renames itself: at first its command line has our configuration file, then our
- * socket or port.
- */
-function findProcess(folder: string, endpoint: Endpoint): number | null {
-  if (!existsSync(pidFile(folder))) return null;
-  const pid = Number(readFileSync(pidFile(folder), 'utf8'));
-  const words = Number.isInteger(pid) && pid > 1 ? commandLine(pid)?.join(' ') : undefined;
-  if (!words || !/(redis|valkey)/.test(words)) return null;
-  const names = [configFile(folder), endpoint.kind === 'socket' ? endpoint.file : `127.0.0.1:${endpoint.port}`];
-  return names.some((name) => words.includes(name)) ? pid : null;
-}
-
-/** Nobody else can be behind a socket in our folder; behind a port anybody can, who would be told the password. */
-function listens(folder: string, endpoint: Endpoint): boolean {
-  return endpoint.kind === 'socket' ? existsSync(endpoint.file) : findProcess(folder, endpoint) !== null;
-}
-
 /** The private Redis that runs now and answers to our password, or null. Starts nothing. */
 export async function findRedis(folder: ServersFolder): Promise<RedisServer | null> {
-  const launched = readLaunched(folder.path, 'redis');
-  const password = readPasswords(folder.path).redis;
-  const endpoint = endpointOf(folder.path, launched);
-  if (!password || !endpoint) return null;
-  if (!listens(folder.path, endpoint)) return null;
-  const url = redisUrl(endpoint, password);
-  const answer = await askRedis(url, ANSWER_LIMIT_MS);
-  if (answer.state !== 'ready') return null;
-  return { origin: launched?.origin ?? 'installed', url, version: answer.version, pid: answer.pid };
+  const there = redisIn(folder);
+  const answer = there && (await askRedis(there.url, ANSWER_LIMIT_MS));
+  return answer?.state === 'ready' ? { ...there!, version: answer.version, pid: answer.pid } : null;
 }
 
 /** Under the lock: the one that runs, or a new one. One that runs without answering is ended: Redis holds no truth. */

@@ -209,9 +209,9 @@ test('after a run with failures in it, no canary is in logs, rows, archives, git
     ['the credentials store', readFileSync(path.join(layout.credentials, 'store.json'), 'utf8')],
   );
   places.push(['what Telegram was sent', JSON.stringify(telegram.sent)]);
-  const reader = async () => ({ url: database.urlFor('openclaw_tui') });
+  const reader = () => database.urlFor('openclaw_tui');
   for (const { name } of PAGES) {
-    const options = { reader, locals: localSources(config, reader), columns: 200, rows: 60, json: false, ascii: false };
+    const options = { reader, locals: localSources(config), columns: 200, rows: 60, json: false, ascii: false };
     const page = name === 'job' ? `job ${jobs[1]}` : name;
     const shot = await once({ ...options, page, name: 'canary' }).catch((error: { code?: string }) => {
       // A page of one mission, of which there is none here.

@@ -74,8 +74,8 @@ function svgOf(terminal: xterm.Terminal): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="DejaVu Sans Mono" font-size="14"><rect width="100%" height="100%" fill="${GROUND}"/>${parts.join('')}</svg>`;
 }
 
-const source = await screenSource();
-const feed = openFeed({ reader: source.reader, locals: localSources(source.config, () => source.reader(false)) });
+const source = screenSource();
+const feed = openFeed({ reader: source.reader, locals: localSources(source.config) });
 const folder = path.join(CODE_ROOT, 'docs/pictures');
 mkdirSync(folder, { recursive: true });
 for (const [columns, rows] of SIZES) {

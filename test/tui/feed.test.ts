@@ -18,7 +18,7 @@ test.after(() => database.drop());
 
 const everything = () => ({ sections: PAGES.flatMap(({ sections }) => sections), missions: [1], jobs: [1] });
 const feedOf = (url = database.urlFor('openclaw_tui'), pollMs = 50) =>
-  openFeed({ reader: async () => ({ url }), locals: LOCAL, pollMs });
+  openFeed({ reader: () => url, locals: LOCAL, pollMs });
 
 test('the reading role may read every section, and none is broken or missing', async () => {
   const feed = feedOf();

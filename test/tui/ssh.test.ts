@@ -30,7 +30,7 @@ const logged: string[] = [];
 test.before(async () => {
   database = await freshDatabase();
   folder = temporaryHome().layout.devices;
-  feed = openFeed({ reader: async () => ({ url: database.urlFor('openclaw_tui') }) });
+  feed = openFeed({ reader: () => database.urlFor('openclaw_tui') });
   server = await startScreenServer({
     host: '127.0.0.1',
     port: 0,
@@ -38,6 +38,7 @@ test.before(async () => {
     feed,
     admit: async (offered): Promise<Device | undefined> =>
       offered === fingerprint && !revoked ? { id: '1', name: 'ada', role: 'viewer', fingerprint } : undefined,
+    stillPaired: async (offered) => new Set(revoked ? [] : offered),
     actorFor: () => fakeActor('viewer'),
     status: async () => '{"ok":true}',
     name: 'test',

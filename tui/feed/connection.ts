@@ -1,21 +1,17 @@
 import pg from 'pg';
 
-/** Where to read, asked anew at each connection: a server that was started again may listen elsewhere. */
-export interface Reader {
-  url: string;
-  /** To take on after the login, where the login may do more. */
-  role?: string;
-}
-
 const STATEMENT_LIMIT_MS = 1400;
 /** A frozen server answers nothing, not even that the statement took too long. With the second between two polls it is noticed within 3 s. */
 const ANSWER_LIMIT_MS = 1700;
 const CONNECT_LIMIT_MS = 2000;
 const DOORBELLS = ['job:ended', 'mission:ended', 'jobs:insert'];
 
+/** The role to read in, where the login may do more. */
+const ROLE = 'openclaw_tui';
+
 /** A connection that reads only, as the reading role, bounded in time, which rings when something has ended. */
 export async function connectReader(
-  { url, role }: Reader,
+  url: string,
   { onLost, onDoorbell }: { onLost: (client: pg.Client) => void; onDoorbell: () => void },
 ): Promise<pg.Client> {
   const opened = new pg.Client({
@@ -32,8 +28,12 @@ export async function connectReader(
   opened.on('notification', onDoorbell);
   try {
     await opened.connect();
-    if (role) await opened.query(`set role ${opened.escapeIdentifier(role)}`);
-    await opened.query(DOORBELLS.map((channel) => `listen "${channel}"`).join('; '));
+    await opened.query(
+      [
+        `select set_config('role', rolname, false) from pg_roles where rolname = '${ROLE}' and pg_has_role(current_user, oid, 'member')`,
+        ...DOORBELLS.map((channel) => `listen "${channel}"`),
+      ].join('; '),
+    );
   } catch (error) {
     closeReader(opened);
     throw error;

@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { messageOf } from '../../lib/errors/index.ts';
 import { scrub } from '../../lib/log/secrets.ts';
-import { closeReader, connectReader, type Reader, readRelations } from './connection.ts';
+import { closeReader, connectReader, readRelations } from './connection.ts';
+import type { Locals } from './locals.ts';
 import { ALWAYS, type Section } from './sections.ts';
 import { emptyState, type Link, moveRate, RATE_SECONDS, type State } from './state.ts';
 
@@ -12,10 +13,10 @@ export interface Demand {
 }
 
 export interface FeedOptions {
-  /** `anew`: what it said before is not reachable any more. */
-  readonly reader: (anew: boolean) => Promise<Reader>;
+  /** The URL to read from. `anew`: what it said before is not reachable any more; a server that was started again may listen elsewhere. */
+  readonly reader: (anew: boolean) => string;
   /** Sources of this host (crontabs, files), by the name of their section. */
-  readonly locals?: Readonly<Record<string, () => Promise<unknown>>>;
+  readonly locals?: Locals;
   readonly pollMs?: number;
   readonly now?: () => number;
   readonly random?: () => number;
@@ -88,9 +89,9 @@ export function openFeed({
   };
 
   const connect = async (): Promise<pg.Client> => {
-    const from = await reader(anew);
+    const url = reader(anew);
     anew = false;
-    return connectReader(from, { onLost: lose, onDoorbell: () => hurry(LEAST_GAP_MS) });
+    return connectReader(url, { onLost: lose, onDoorbell: () => hurry(LEAST_GAP_MS) });
   };
 
   function lose(which: pg.Client): void {
@@ -122,6 +123,8 @@ export function openFeed({
         tablesAt = now();
         state = { ...state, broken: new Map() };
       }
+      // Nobody looks: whoever comes asks at once.
+      if (demands.size === 0) return;
       try {
         await snapshot(used, relations);
       } catch (error) {
@@ -192,7 +195,7 @@ export function openFeed({
       texts.set(name, text);
       data[name] = JSON.parse(text);
     }
-    await readLocals([...all.values()], data, at);
+    await readLocals(used, [...all.values()], data, at);
     const second = Math.floor(Number(row.now)) - 1;
     const counts = 'rate' in row ? (JSON.parse(row.rate!) as [number, number, number][]) : [];
     publish({
@@ -214,11 +217,16 @@ export function openFeed({
     });
   }
 
-  async function readLocals(all: readonly Section[], data: Record<string, unknown>, at: number): Promise<void> {
+  async function readLocals(
+    used: pg.Client,
+    all: readonly Section[],
+    data: Record<string, unknown>,
+    at: number,
+  ): Promise<void> {
     for (const { name, everyS = 5, local } of all) {
       if (!local || at - (askedAt.get(name) ?? 0) < everyS * 1000) continue;
       askedAt.set(name, at);
-      const value = await locals[name]?.().catch((error: unknown) => ({ fault: scrub(messageOf(error)) }));
+      const value = await locals[name]?.(used).catch((error: unknown) => ({ fault: scrub(messageOf(error)) }));
       const text = JSON.stringify(value ?? null);
       if (texts.get(name) === text) continue;
       texts.set(name, text);

@@ -1,19 +1,19 @@
+import type { Redis } from 'ioredis';
 import { messageOf } from '../../lib/errors/index.ts';
 import type { Link } from './state.ts';
 
 const PING_MS = 1000;
 const ANSWER_LIMIT_MS = 2000;
 
-/** Asks Redis once a second whether it is there. It is only a doorbell, so nothing else depends on the answer. */
-export async function watchRedis(
-  url: () => Promise<string | undefined>,
-  report: (link: Link) => void,
-): Promise<{ stop: () => void }> {
-  const { connectRedis } = await import('../../lib/servers/redisConnection.ts');
+/**
+ * Asks Redis once a second whether it is there. It is only a doorbell, so nothing else depends on the answer, and its
+ * library is read when the first picture stands.
+ */
+export function watchRedis(url: () => string | undefined, report: (link: Link) => void): { stop: () => void } {
   let link: Link = { up: true, since: Date.now() };
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
-  let client: ReturnType<typeof connectRedis> | undefined;
+  let client: Redis | undefined;
   let fault: string | undefined;
 
   const tell = (up: boolean, error?: string) => {
@@ -23,7 +23,8 @@ export async function watchRedis(
   };
 
   const open = async () => {
-    const target = await url();
+    const { connectRedis } = await import('../../lib/servers/redisConnection.ts');
+    const target = url();
     if (target === undefined) throw new Error('it does not run');
     const opened = connectRedis(target, {
       connectTimeout: ANSWER_LIMIT_MS,
@@ -54,7 +55,7 @@ export async function watchRedis(
     }
     if (!stopped) timer = setTimeout(() => void ping(), PING_MS);
   };
-  void ping();
+  timer = setTimeout(() => void ping(), PING_MS);
   return {
     stop: () => {
       stopped = true;

@@ -17,7 +17,7 @@ export function chartPanel(id: string, area: Rect, { state, glyphs }: PageInput)
     ...area,
     title: 'Ended a second',
     note: `${count(sum(ok) + failed)} a minute${failed > 0 ? `, ${count(failed)} failed` : ''}`,
-    chart: series,
-    lines: blockChart(series, area.width - 2, area.height - 2, glyphs),
+    ...(state.at > 0 && { chart: series }),
+    lines: state.at === 0 ? [] : blockChart(series, area.width - 2, area.height - 2, glyphs),
   };
 }

@@ -114,6 +114,8 @@ export const overview: Page = {
     const { area, now, glyphs, ui } = input;
     const wide = area.width >= 100;
     const troubles = needs(input);
+    // Before the first answer nothing is known, and all well would be a lie.
+    const known = input.state.data.trouble !== undefined || input.state.broken.has('trouble');
     const trouble = Math.max(1, Math.min(troubles.length, Math.floor(area.height / 4)));
     const [top, middle, bottom] = rowsOf(area, trouble + 2, { grow: 3, least: 8 }, { grow: 2, least: 5 }) as [
       Rect,
@@ -128,7 +130,7 @@ export const overview: Page = {
       title: 'Missions',
       columns: missionColumns(left!.width),
       items: missions,
-      empty: 'no mission yet: openclaw missions new host_report',
+      empty: input.state.data.missions ? 'no mission yet: openclaw missions new host_report' : 'reading',
       note: 'enter opens',
     });
     const chartHeight = right!.height >= 15 ? Math.floor(right!.height / 2) : 0;
@@ -140,11 +142,15 @@ export const overview: Page = {
         {
           id: 'overview:needs',
           ...top,
-          title: troubles.length === 0 ? 'Nothing needs you' : `Needs you: ${troubles.length}`,
+          title: troubles.length > 0 ? `Needs you: ${troubles.length}` : known ? 'Nothing needs you' : 'What needs you',
           tone: troubles.length === 0 ? 'dim' : 'warn',
           lines:
             troubles.length === 0
-              ? [line([` ${glyphs.states.ok} `, 'good'], ['no failure in 24 hours, no question open', 'dim'])]
+              ? [
+                  known
+                    ? line([` ${glyphs.states.ok} `, 'good'], ['no failure in 24 hours, no question open', 'dim'])
+                    : line([' reading', 'dim']),
+                ]
               : troubles
                   .slice(0, trouble)
                   .map((one, index) =>

@@ -1,6 +1,6 @@
 import { EXIT, OpenClawError } from '../../lib/errors/index.ts';
-import type { Reader } from '../feed/connection.ts';
 import { openFeed } from '../feed/feed.ts';
+import type { Locals } from '../feed/locals.ts';
 import { PAGES, pageNamed } from '../pages/index.ts';
 import { frameText } from '../view/frame.ts';
 import { ASCII, UNICODE } from '../view/glyphs.ts';
@@ -8,8 +8,8 @@ import { shell } from './shell.ts';
 import { newPageUi, type Place } from './ui.ts';
 
 export interface OnceOptions {
-  readonly reader: (anew: boolean) => Promise<Reader>;
-  readonly locals?: Readonly<Record<string, () => Promise<unknown>>>;
+  readonly reader: (anew: boolean) => string;
+  readonly locals?: Locals;
   readonly columns: number;
   readonly rows: number;
   /** A page, or one with an id: `mission 12`. */

@@ -15,7 +15,7 @@ export interface ActorOptions {
   readonly config: Config;
   readonly log: Logger;
   /** The URL of the role that acts. */
-  readonly url: () => Promise<string>;
+  readonly url: () => string;
   /** Said to the database, which decides by it what only an owner may answer. */
   readonly standing?: 'viewer' | 'operator';
   /** Asked before each act; a device that was revoked meanwhile is refused here. @returns why not. */
@@ -57,7 +57,7 @@ export function createActor({ actor, name, role, config, log, url, admit, standi
   };
 
   const withPool = async <T>(work: (db: Pool) => Promise<T>): Promise<T> => {
-    const db = createPool(await url(), {
+    const db = createPool(url(), {
       name: 'screen:act',
       max: 2,
       actor,

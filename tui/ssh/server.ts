@@ -13,6 +13,8 @@ export interface ScreenServerOptions {
   readonly hostKey: string;
   readonly feed: Feed;
   readonly admit: Admit;
+  /** Those of these fingerprints whose devices are still paired. */
+  readonly stillPaired: (fingerprints: readonly string[]) => Promise<ReadonlySet<string>>;
   readonly actorFor: (device: Device) => Actor;
   /** What `status --json` prints. */
   readonly status: () => Promise<string>;
@@ -205,17 +207,17 @@ export async function startScreenServer(options: ScreenServerOptions): Promise<S
   }
 
   const watch = setInterval(() => {
-    for (const fingerprint of new Set([...viewers.values()].map((device) => device.fingerprint))) {
-      admit(fingerprint).then(
-        (still) => {
-          if (still) return;
-          for (const [viewer, device] of viewers)
-            if (device.fingerprint === fingerprint) viewer.end('this device was revoked');
-        },
-        // The database is away: nobody can act, and who was let in may go on looking.
-        () => undefined,
-      );
-    }
+    // One question for all of them, so that a further viewer costs Postgres none.
+    const asked = new Set([...viewers.values()].map(({ fingerprint }) => fingerprint));
+    if (asked.size === 0) return;
+    options.stillPaired([...asked]).then(
+      (still) => {
+        for (const [viewer, { fingerprint }] of viewers)
+          if (asked.has(fingerprint) && !still.has(fingerprint)) viewer.end('this device was revoked');
+      },
+      // The database is away: nobody can act, and who was let in may go on looking.
+      () => undefined,
+    );
   }, limits.revokedMs);
 
   await new Promise<void>((resolve, reject) => {

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
+import { createRequire } from 'node:module';
 import { PassThrough } from 'node:stream';
 import blessed from 'blessed';
-import contribLine from 'blessed-contrib/lib/widget/charts/line.js';
 import { type Frame, inside, type Panel, type Piece, panelRows, type Series } from '../view/frame.ts';
 import type { Glyphs } from '../view/glyphs.ts';
 import type { Theme } from '../view/theme.ts';
@@ -31,6 +31,11 @@ interface Chart {
   widget: blessed.Widgets.BoxElement & { setData: (data: unknown) => void };
   key: string;
 }
+
+const require = createRequire(import.meta.url);
+/** Of blessed-contrib, with what it needs: read when the first picture stands, which has no chart yet. */
+const contribLine = () =>
+  require('blessed-contrib/lib/widget/charts/line.js') as typeof import('blessed-contrib/lib/widget/charts/line.js').default;
 
 const CHART_COLOURS = { good: 'green', bad: 'red', info: 'cyan' } as const;
 
@@ -82,6 +87,7 @@ export function createPainter(
       if (!before.has(listener)) process.removeListener(event, listener);
   }
   const drawn = new Map<string, Drawn>();
+  if (plan.charts) setImmediate(contribLine);
 
   const forget = (id: string, was: Drawn) => {
     was.chart?.widget.detach();
@@ -135,7 +141,7 @@ export function createPainter(
     const area = inside(panel);
     if (!was.chart) {
       // Not with `parent`: the canvas is made at the attachment, and would not be there yet. An empty label would be drawn as "null".
-      const widget = contribLine({
+      const widget = contribLine()({
         screen,
         left: area.x,
         top: area.y,
