@@ -1,6 +1,6 @@
 import type { Message } from 'grammy/types';
 import type { PoolClient } from '../../lib/db/index.ts';
-import { scrubJson, toJson } from '../../lib/log/index.ts';
+import { scrubbedJson } from '../../lib/log/index.ts';
 import { attempt, runCommand, say } from './answer.ts';
 import { goOn } from './conversation.ts';
 import type { Ending, InboxRow, Surroundings } from './inbox.ts';
@@ -93,7 +93,7 @@ async function pass(
   };
   const { rows } = await tx.query<{ id: string }>("select send_to_agent($1, 'message', $2::jsonb, $3, $4, $5) as id", [
     agent,
-    toJson(scrubJson(payload)),
+    scrubbedJson(payload),
     `in${row.id}`,
     `telegram:${person.chatId}`,
     untrusted,

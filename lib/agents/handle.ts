@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Pool, Queryable } from '../db/index.ts';
 import { transaction } from '../db/index.ts';
-import { scrub, scrubJson, toJson } from '../log/index.ts';
+import { scrub, scrubbedJson, toJson } from '../log/index.ts';
 import { isRetryableCall } from '../providers/retryable.ts';
 import { errorClassOf, rowMessage } from '../queue/errorClass.ts';
 import { PermanentError } from '../tasks/define.ts';
@@ -41,7 +41,7 @@ export function collecting(
       reply: (text, options = {}) => {
         if (!message?.replyTo || !text) return;
         const { severity = 'info', ...rest } = options;
-        const values = [message.replyTo, scrub(text), toJson(scrubJson(rest)), key('reply'), severity];
+        const values = [message.replyTo, scrub(text), scrubbedJson(rest), key('reply'), severity];
         writes.push((tx) => tx.query('select queue_message($1, $2, $3::jsonb, $4, $5)', values));
       },
       tell: (agent, kind, payload) => {
@@ -56,7 +56,7 @@ export function collecting(
         writes.push((tx) => tx.query('select send_to_agent($1, $2, $3::jsonb, $4, $5, $6)', values));
       },
       event: (kind, payload, severity = 'info') => {
-        const values = [kind, parts.agent, severity, toJson(scrubJson(payload)), message?.untrusted ?? false];
+        const values = [kind, parts.agent, severity, scrubbedJson(payload), message?.untrusted ?? false];
         writes.push((tx) =>
           tx.query(
             'insert into ops_agent_events (kind, agent, severity, payload, untrusted, trace_id) values ($1, $2, $3, $4, $5, current_trace())',
@@ -110,7 +110,7 @@ export async function handleMessage(
     const payload = handler.payload.safeParse(row.payload);
     if (!payload.success) throw new PermanentError('E_PAYLOAD', z.prettifyError(payload.error));
     const returned = await handler.run(payload.data, { ...context, message });
-    result = returned === undefined ? null : toJson(scrubJson(returned));
+    result = returned === undefined ? null : scrubbedJson(returned);
   } catch (error) {
     failure = error;
   }

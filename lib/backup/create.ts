@@ -16,7 +16,7 @@ import { CODE_ROOT, type Config } from '../config/index.ts';
 import type { Queryable } from '../db/index.ts';
 import { libpqConnection } from '../db/libpq.ts';
 import { messageOf, OpenClawError } from '../errors/index.ts';
-import { type Logger, scrub, scrubJson, toJson } from '../log/index.ts';
+import { type Logger, scrub, scrubbedJson, toJson } from '../log/index.ts';
 import { findContents } from './contents.ts';
 import type { Manifest } from './manifest.ts';
 import { archivePath, localArchives, PARTIAL, workFolder } from './names.ts';
@@ -99,7 +99,7 @@ export async function createArchive(options: CreateOptions): Promise<MadeBackup>
         tables: manifest.tables,
       },
     };
-    await db.query('select end_backup($1, $2, $3::jsonb)', [id, archive, toJson(scrubJson(facts))]);
+    await db.query('select end_backup($1, $2, $3::jsonb)', [id, archive, scrubbedJson(facts)]);
     onStage?.('recorded');
     const line = {
       backup: id,

@@ -2,4 +2,4 @@ export { createLogger, type Logger, type LoggerOptions, type LogLevel, type LogM
 export { deleteOldLogs } from './rotatingFile.ts';
 export { addSecrets, scrub, scrubJsonText } from './secrets.ts';
 export { type LogSubject, subjectLog } from './subjectLog.ts';
-export { scrubJson, toJson } from './toJson.ts';
+export { scrubbedJson, scrubJson, toJson } from './toJson.ts';

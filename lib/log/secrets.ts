@@ -28,6 +28,13 @@ export function scrub(text: string): string {
   return text.replace(textPattern, REPLACEMENT);
 }
 
+/** Whether scrub would change the text. */
+export function holdsSecret(text: string): boolean {
+  textPattern ??= patternOf(known);
+  textPattern.lastIndex = 0;
+  return textPattern.test(text);
+}
+
 /** As scrub, for JSON text: the result is valid JSON where the text was. */
 export function scrubJsonText(json: string): string {
   jsonPattern ??= patternOf([...known].filter(isJsonContent));

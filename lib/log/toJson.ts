@@ -1,8 +1,11 @@
 import { messageOf, OpenClawError } from '../errors/index.ts';
-import { scrub } from './secrets.ts';
+import { holdsSecret, scrub } from './secrets.ts';
 
 /** Values under these names are redacted whatever they look like; `token` is not among them, as pages have tokens too. */
-const SECRET_NAME = /(?:pass(?:word|wd|phrase)|secret|api[_-]?key|private[_-]?key|authorization)$/i;
+const SECRET_NAMES = 'pass(?:word|wd|phrase)|secret|api[_-]?key|private[_-]?key|authorization';
+const SECRET_NAME = new RegExp(`(?:${SECRET_NAMES})$`, 'i');
+/** In JSON text: a string, so perhaps a key, that ends as such a name. */
+const SECRET_NAME_ENDS = new RegExp(`(?:${SECRET_NAMES})"`, 'i');
 
 /**
  * JSON text that Postgres stores as jsonb. As JSON.stringify, but: U+0000 is dropped and a lone surrogate becomes U+FFFD
@@ -12,6 +15,7 @@ const SECRET_NAME = /(?:pass(?:word|wd|phrase)|secret|api[_-]?key|private[_-]?ke
  * @throws E_NOT_JSON for a cycle, with its path, for what is nested too deeply, and for a value whose own toJSON fails.
  */
 export function toJson(value: unknown): string {
+  if (isPlain(value, PLAIN_DEPTH)) return wellFormed(JSON.stringify(value));
   let text: string | undefined;
   try {
     text = JSON.stringify(value, (_key, member: unknown) => {
@@ -22,7 +26,10 @@ export function toJson(value: unknown): string {
   } catch (error) {
     throw notJson(value, error);
   }
-  if (text === undefined) return 'null';
+  return text === undefined ? 'null' : wellFormed(text);
+}
+
+function wellFormed(text: string): string {
   // JSON.stringify escapes control characters and lone surrogates only, and `\\` keeps `\\u0000` (a backslash) apart.
   if (!text.includes('\\u')) return text;
   return text.replace(/\\(?:u0000|ud[89a-f][0-9a-f]{2}|[\s\S])/g, (sequence) => {
@@ -31,9 +38,41 @@ export function toJson(value: unknown): string {
   });
 }
 
+/** How deep a small result is; what is deeper takes the long way. */
+const PLAIN_DEPTH = 3;
+
+/** Whether JSON.stringify by itself writes it as toJson must: with a function to ask for each member it takes three times as long. */
+function isPlain(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object')
+    return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  if (value === null) return true;
+  if (depth === 0) return false;
+  if (Array.isArray(value)) return value.length <= PLAIN_MEMBERS && value.every((member) => isPlain(member, depth - 1));
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  let count = 0;
+  for (const key in value) {
+    if (++count > PLAIN_MEMBERS || !isPlain((value as Record<string, unknown>)[key], depth - 1)) return false;
+  }
+  return true;
+}
+
+const PLAIN_MEMBERS = 32;
+
+/**
+ * `toJson(scrubJson(value))`. Most values hold no secret, which one look at their text tells: where nothing is escaped, each
+ * string stands in it as it is, between quotes, which no pattern counts as a part of a word.
+ *
+ * @throws E_NOT_JSON as toJson does.
+ */
+export function scrubbedJson(value: unknown): string {
+  const text = toJson(value);
+  if (!text.includes('\\') && !SECRET_NAME_ENDS.test(text) && !holdsSecret(text)) return text;
+  return toJson(scrubbed(JSON.parse(text)));
+}
+
 /**
  * A copy, as JSON would carry it, with every string and key scrubbed; a string under the name of a secret
- * (`password`, `api_key`, …) is redacted whole. For what is stored or sent: `toJson(scrubJson(value))`.
+ * (`password`, `api_key`, …) is redacted whole. For what is stored or sent: scrubbedJson.
  *
  * @throws E_NOT_JSON as toJson does.
  */

@@ -1,5 +1,5 @@
 import { OpenClawError } from '../errors/index.ts';
-import { scrubJson, toJson } from '../log/index.ts';
+import { scrubbedJson } from '../log/index.ts';
 import { PermanentError } from '../tasks/define.ts';
 
 const OUTPUT_LIMIT_BYTES = 1_048_576;
@@ -21,7 +21,7 @@ export function isPermanent(cause: unknown, retryable: ((error: unknown) => bool
 
 /** What a step gave, as the JSON that is kept. @throws E_OUTPUT_TOO_LARGE, E_NOT_JSON. */
 export function outputText(output: unknown): string {
-  const text = toJson(scrubJson(output ?? null));
+  const text = scrubbedJson(output ?? null);
   const bytes = Buffer.byteLength(text);
   if (bytes > OUTPUT_LIMIT_BYTES) {
     throw new OpenClawError(

@@ -77,6 +77,9 @@ export class Run implements RunningJob {
 
   end(): void {
     this.ended = true;
+    // timeLimit() still knows of it until this turn of the loop is over, and must not keep what the job was made of.
+    this.#onAbort = undefined;
+    this.#controller = undefined;
     clearTimeout(this.#limit);
     clearTimeout(this.#grace);
   }

@@ -1,6 +1,6 @@
 import type { JobHelpers, Task } from 'graphile-worker';
 import { OpenClawError } from '../errors/index.ts';
-import { scrubJson, toJson } from '../log/index.ts';
+import { scrubbedJson } from '../log/index.ts';
 import { createContext } from '../tasks/context.ts';
 import { PermanentError } from '../tasks/define.ts';
 import type { RunFacts, TaskRuntime } from '../tasks/runtime.ts';
@@ -176,7 +176,7 @@ async function submitMission({ db }: TaskRuntime, job: string): Promise<{ missio
 
 function resultText(result: unknown): string | null {
   if (result === undefined) return null;
-  const text = toJson(scrubJson(result));
+  const text = scrubbedJson(result);
   if (Buffer.byteLength(text) <= RESULT_LIMIT_BYTES) return text;
   return JSON.stringify({ too_large: true, bytes: Buffer.byteLength(text), limit: RESULT_LIMIT_BYTES });
 }

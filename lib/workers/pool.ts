@@ -52,13 +52,15 @@ export interface WorkerPool {
 
 /** Fetches and ends of many jobs share connections: a server has a hundred or two in all. */
 const MOST_CONNECTIONS = 24;
+/** Batches are fetched one at a time and ended two at a time, and one listens. More would only make Postgres start and plan for each. */
+const BATCH_CONNECTIONS = 4;
 /** Of the time to drain, what giving back and closing take. */
 const CLOSING_MS = 1500;
 
 /** Starts one graphile-worker runner for the tasks of one pool, with its ledger and its lease. */
 export async function startPool(options: WorkerPoolOptions): Promise<WorkerPool> {
   const { runtime, pool, concurrency, localQueueSize = 0 } = options;
-  const poolSize = Math.min(concurrency, MOST_CONNECTIONS) + 4;
+  const poolSize = localQueueSize > 0 ? BATCH_CONNECTIONS : Math.min(concurrency, MOST_CONNECTIONS) + 4;
   const log = runtime.log.child({ pool });
   const endings: Endings = new Map();
   const running = new Map<string, RunningJob>();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { OpenClawError } from '../../../lib/errors/index.ts';
-import { addSecrets, scrubJson, toJson } from '../../../lib/log/index.ts';
+import { addSecrets, scrubbedJson, scrubJson, toJson } from '../../../lib/log/index.ts';
 import { suite } from '../../harness/suite.ts';
 
 const test = suite('toJson');
@@ -102,6 +102,73 @@ test('scrubs every string, every key, and what is named as a secret', () => {
   });
   assert.equal(given.list[0], 'a json-canary-1 b');
   assert.equal(Object.getPrototypeOf(scrubJson(JSON.parse('{"__proto__":{"x":1}}'))), Object.prototype);
+});
+
+test('the short way of scrubbing gives what the long way gives', () => {
+  addSecrets(['json-canary-2', '4711471147']);
+  const piece = fc.constantFrom(
+    ...[
+      'json-canary-2',
+      '4711471147',
+      '4',
+      'password',
+      'api_key',
+      'token',
+      '=',
+      ':',
+      ' ',
+      'Bearer ',
+      'sk-',
+      'a1B2c3D4e5F6g7H8',
+    ],
+    ...[
+      '"',
+      "'",
+      '\\',
+      '\n',
+      '{',
+      '}',
+      ',',
+      '$',
+      'postgres://u:',
+      '@h',
+      '://',
+      'ghp_',
+      'é',
+      '1234567:',
+      'x'.repeat(30),
+    ],
+  );
+  const text = fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join(''));
+  const leaf = fc.oneof(
+    text,
+    fc.integer(),
+    fc.boolean(),
+    fc.constant(null),
+    fc.constant(4711471147),
+    fc.bigInt(),
+    fc.double(),
+  );
+  const value = fc.oneof(
+    leaf,
+    fc.dictionary(text, leaf, { maxKeys: 4 }),
+    fc.array(fc.dictionary(text, leaf, { maxKeys: 2 }), { maxLength: 3 }),
+  );
+  let short = 0;
+  fc.assert(
+    fc.property(value, (given) => {
+      const told = scrubbedJson(given);
+      assert.equal(told, toJson(scrubJson(given)));
+      if (told === toJson(given)) short++;
+    }),
+    { numRuns: 5000 },
+  );
+  assert.ok(short > 100 && short < 4900, `${short} of 5000 had nothing to scrub`);
+  assert.equal(
+    scrubbedJson({ deep: [{ deeper: [{ password: 'hunter22' }] }] }),
+    '{"deep":[{"deeper":[{"password":"[redacted]"}]}]}',
+  );
+  assert.equal(scrubbedJson(undefined), 'null');
 });
 
 test.run();
