@@ -41,9 +41,10 @@ export function agent(name: string, options: LoopOptions): Promise<number> {
 /** MilkBot with everything that people reach it by. */
 export async function gateway(options: LoopOptions): Promise<number> {
   const folder = folderOf(loadConfig(), 'milkbot');
-  // What speaks with Telegram is large, and the other loops do without.
-  const { startGateway } = await import('../agents/milkbot/gateway.ts');
-  return runLoop('gateway', options, (parts) => startGateway({ ...parts, folder }));
+  // What speaks with Telegram is large, and the other loops do without. It is read while Postgres is looked for.
+  const code = import('../agents/milkbot/gateway.ts');
+  code.catch(() => undefined);
+  return runLoop('gateway', options, async (parts) => (await code).startGateway({ ...parts, folder }));
 }
 
 export function bridge(options: LoopOptions): Promise<number> {

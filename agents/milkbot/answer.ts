@@ -1,4 +1,4 @@
-import { fromDatabase, type PoolClient } from '../../lib/db/index.ts';
+import { fromDatabase, type PoolClient, type Queryable } from '../../lib/db/index.ts';
 import { messageOf, OpenClawError } from '../../lib/errors/index.ts';
 import { scrub, toJson } from '../../lib/log/index.ts';
 import { escapeHtml } from '../../lib/telegram/index.ts';
@@ -82,25 +82,29 @@ export async function say(
   outcome: Outcome,
 ): Promise<Ending> {
   const options = { ...(answer.html && { html: true }), ...(answer.buttons && { buttons: answer.buttons }) };
-  const text = scrub(answer.text) || escapeHtml('(nothing to show)');
-  if (answer.edits) {
-    await tx.query('select edit_message($1, $2, $3::jsonb)', [
-      answer.edits,
-      text,
-      toJson({ html: answer.html === true }),
-    ]);
-  } else {
+  let outboxId = answer.edits;
+  if (outboxId) await rewrite(tx, outboxId, answer);
+  else {
     const { rows } = await tx.query<{ id: string }>('select queue_message($1, $2, $3::jsonb, $4) as id', [
       `telegram:${row.chat_id}`,
-      text,
+      textOf(answer),
       toJson(options),
       `in${row.id}/answer`,
     ]);
+    outboxId = rows[0]!.id;
     if (answer.follows)
       await tx.query('insert into mission_messages (outbox_id, mission_id) values ($1, $2) on conflict do nothing', [
-        rows[0]!.id,
+        outboxId,
         answer.follows,
       ]);
   }
-  return { route, outcome };
+  return { route, outcome, ...(answer.later && { later: { outboxId, make: answer.later } }) };
+}
+
+const textOf = (answer: Answer) => scrub(answer.text) || escapeHtml('(nothing to show)');
+
+/** In place of an earlier message, which keeps its buttons. */
+export async function rewrite(db: Queryable, outboxId: string, answer: Answer): Promise<void> {
+  const options = toJson({ html: answer.html === true });
+  await db.query('select edit_message($1, $2, $3::jsonb)', [outboxId, textOf(answer), options]);
 }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { OpenClawError } from '../../lib/errors/index.ts';
 import { bold, escapeHtml, pre } from '../../lib/telegram/index.ts';
 import { newMission } from './conversation.ts';
+import { healthView } from './health.ts';
 import { type Answer, type ChatContext, type Command, mayDo, type Role } from './types.ts';
 import { actionNamed, confirmed, perform, shown } from './viaAction.ts';
 import { agentsView, approvalsView, missionsView, missionView, statusView } from './views.ts';
@@ -77,7 +78,7 @@ export const COMMANDS: readonly Command[] = [
   via('rate', 'Say how a mission was', 'operator', 'missions rate', { usage: 'm12 up, or down', hidden: true }),
   via('quota', 'What may still start today', 'viewer', 'quota'),
   via('cost', 'What models and searches cost', 'viewer', 'cost'),
-  via('health', 'Each check with its remedy', 'viewer', 'health'),
+  { name: 'health', title: 'Each check with its remedy', role: 'viewer', run: healthView },
   { name: 'backup', title: 'The last backups; run makes one', role: 'viewer', usage: '[run]', run: backup },
   via('logs', 'The newest lines', 'operator', 'logs', { usage: '[name]' }),
   via('rules', 'What starts by itself', 'viewer', 'rules list'),

@@ -20,9 +20,7 @@ import {
 import { every } from '../../lib/workers/every.ts';
 import { followMissions } from './follow.ts';
 import type { InboxRow, Surroundings } from './inbox.ts';
-import { giveMenus } from './menus.ts';
 import { tellApprovals } from './tellApprovals.ts';
-import { handleUpdate } from './update.ts';
 
 export interface GatewayOptions {
   config: Config;
@@ -138,6 +136,10 @@ async function startTelegram(
     db,
     log,
     signal,
+    aside: (work) =>
+      void work().catch((error: unknown) => {
+        if (!signal.aborted) log.warn({ err: error }, 'what followed an answer was not drawn');
+      }),
     told: (agent, message, trace) => void bus.publish('gateway:events', 'agent_message', `${agent}/${message}`, trace),
   };
   const webhook = webhookUrl
@@ -160,6 +162,7 @@ async function startTelegram(
     UPKEEP_MS,
     async () => {
       await tell();
+      const { giveMenus } = await import('./menus.ts');
       await giveMenus(api, db, log);
     },
     (error) => log.warn({ err: error }, 'upkeep of the chats failed; the next round tries again'),
@@ -247,6 +250,8 @@ async function handleInbox(
   signal: AbortSignal,
 ): Promise<void> {
   const { db, log } = around;
+  // The commands bring the whole table of actions along, for which nobody who waits for this process to be ready needs to wait.
+  const { handleUpdate } = await import('./update.ts');
   const inHand = new Map<string, Promise<void>>();
   const one = async (row: InboxRow) => {
     try {

@@ -3,6 +3,7 @@ import type { Config } from '../../lib/config/index.ts';
 import type { Pool } from '../../lib/db/index.ts';
 import type { Logger } from '../../lib/log/index.ts';
 import type { TelegramApi } from '../../lib/telegram/index.ts';
+import type { Answer } from './types.ts';
 
 export interface InboxRow {
   id: string;
@@ -21,6 +22,8 @@ export interface Surroundings {
   db: Pool;
   log: Logger;
   signal: AbortSignal;
+  /** Work that no chat waits for; what of it the end of this process cuts off is lost. */
+  aside: (work: () => Promise<unknown>) => void;
   /** Rings for an agent that was told something. */
   told: (agent: string, message: string, trace: string) => void;
 }
@@ -33,4 +36,6 @@ export interface Ending {
   error?: string;
   /** After the commit: what may be lost (a spinner that stops, a code that is sent anew). */
   after?: () => Promise<unknown>;
+  /** What is drawn in place of the answer when it is made. */
+  later?: { outboxId: string; make: () => Promise<Answer> };
 }

@@ -42,7 +42,7 @@ export async function pressed(
     return { route: 'button', outcome: 'refused', error: 'expired', ...done('That has expired; say it again.') };
   // Looking again is harmless: a view's button stays. What changes something works once, and its neighbours with it.
   const looks =
-    /^(status|agents|missions|mission|canvas|approve)$/.test(button.action) &&
+    /^(status|agents|missions|mission|canvas|health|approve)$/.test(button.action) &&
     !(button.action === 'approve' && button.args.length > 0);
   if (!looks)
     await tx.query(
@@ -64,7 +64,7 @@ export async function pressed(
     args,
     yes,
     'button',
-    looks && button.action === 'mission' ? button.outbox_id : undefined,
+    looks && (button.action === 'mission' || button.action === 'health') ? button.outbox_id : undefined,
   );
   return { ...ending, ...done(ending.outcome === 'failed' ? 'That did not work.' : undefined) };
 }

@@ -33,6 +33,8 @@ export interface Answer {
   readonly edits?: string;
   /** The mission that this message shows from now on, until it ends. */
   readonly follows?: string;
+  /** What takes its time: made after the commit, while the chat goes on, and drawn in place of this answer. */
+  readonly later?: () => Promise<Answer>;
 }
 
 export interface Command {

@@ -1,14 +1,14 @@
 import type { Message, Update } from 'grammy/types';
 import { actAs } from '../../lib/agents/handle.ts';
 import { type PoolClient, poolInTransaction, transaction } from '../../lib/db/index.ts';
-import { OpenClawError } from '../../lib/errors/index.ts';
-import { COMMAND_LIMIT_MS } from './answer.ts';
+import { messageOf, OpenClawError } from '../../lib/errors/index.ts';
+import { COMMAND_LIMIT_MS, rewrite } from './answer.ts';
 import { isListed, meet, personOf } from './chats.ts';
 import type { Ending, InboxRow, Outcome, Surroundings } from './inbox.ts';
 import { pressed } from './pressed.ts';
 import { reacted } from './reacted.ts';
 import { invite } from './strangers.ts';
-import type { ChatContext } from './types.ts';
+import type { Answer, ChatContext } from './types.ts';
 import { attachmentOf, type Kept, keep } from './uploads.ts';
 import { written } from './written.ts';
 
@@ -45,6 +45,15 @@ export async function handleUpdate(row: InboxRow, around: Surroundings): Promise
     if (!rows[0]!.done) throw new OpenClawError('E_HANDLED', `update ${row.id} was handled already`);
     return decided;
   });
+  const { later } = ending;
+  if (later)
+    around.aside(async () => {
+      const fresh = await later.make().catch((error: unknown): Answer => {
+        log.warn({ err: error, inbox: row.id }, 'what was to follow an answer could not be made');
+        return { text: `⚠️ ${messageOf(error)}` };
+      });
+      await rewrite(db, later.outboxId, fresh);
+    });
   await ending.after?.().catch((error: unknown) => log.debug({ err: error }, 'what follows an update was lost'));
   return ending.outcome;
 }

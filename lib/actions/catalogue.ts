@@ -84,6 +84,7 @@ export const catalogueActions: readonly Action[] = [
     title: 'The newest events',
     options: [
       { flags: '--mission <id>', description: 'only of this mission' },
+      { flags: '--kind <kind>', description: 'only of this kind: worker.blocked, or worker for all that begin so' },
       { flags: '--limit <n>', description: 'how many', default: '20' },
     ],
     who: 'viewer',
@@ -99,8 +100,8 @@ export const catalogueActions: readonly Action[] = [
         payload: unknown;
         created_at: Date;
       }>(
-        'select id, kind, severity, mission_id, job, payload, created_at from ops_agent_events where ($1::bigint is null or mission_id = $1) order by id desc limit $2',
-        [mission, parseNumber(options.limit, '--limit', 1, 1000)],
+        "select id, kind, severity, mission_id, job, payload, created_at from ops_agent_events where ($1::bigint is null or mission_id = $1) and ($3::text is null or kind = $3 or starts_with(kind, $3 || '.')) order by id desc limit $2",
+        [mission, parseNumber(options.limit, '--limit', 1, 1000), options.kind ?? null],
       );
       const lines = rows.map((event) => [
         `e${event.id}`,

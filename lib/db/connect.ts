@@ -60,6 +60,27 @@ export function createPool(url: string, { name, max = 4, actor, source, log, set
     log?.warn({ err: error, pool: name }, 'a database connection broke; the next query connects anew');
   pool.on('error', onError);
   pool.on('connect', (client) => void client.on('error', onError));
+  return keepingRefused(pool);
+}
+
+/**
+ * A statement that Postgres refuses says nothing against its connection, which pg's pool would give up: a new one is a process of
+ * the server and costs more than fifty statements.
+ */
+function keepingRefused(pool: Pool): Pool {
+  const query = async (...given: [text: string | pg.QueryConfig, values?: unknown[]]) => {
+    const client = await pool.connect();
+    let broken: Error | undefined;
+    try {
+      return await client.query(...given);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError) || error.severity === 'FATAL') broken = error as Error;
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  };
+  pool.query = query as typeof pool.query;
   return pool;
 }
 

@@ -20,6 +20,28 @@ export interface RunningJob {
 
 const GRACE_MS = 5_000;
 
+/** The runs of this process while somebody watches its event loop: those that go on, and the tasks of those that have ended since they were asked for. */
+let remembered: { active: Set<Run>; ended: Set<string> } | undefined;
+
+/** @returns how to forget them again. */
+export function rememberRuns(): () => void {
+  const mine = { active: new Set<Run>(), ended: new Set<string>() };
+  remembered = mine;
+  return () => {
+    if (remembered === mine) remembered = undefined;
+  };
+}
+
+/** The tasks that run or have ended since this was last asked; those that carry others' steps only where nothing else ran. */
+export function takeTasksRun(): string[] {
+  if (!remembered) return [];
+  const { active, ended } = remembered;
+  const tasks = new Set([...ended, ...[...active].map((run) => run.task)]);
+  ended.clear();
+  if (tasks.size > 1) tasks.delete('mission');
+  return [...tasks];
+}
+
 /**
  * One attempt of one job, and its end by force. The signal and the timers are made when somebody looks or time passes: a
  * short job is over before either, and would pay more for them than for its work.
@@ -39,6 +61,7 @@ export class Run implements RunningJob {
   constructor(id: string, task: string) {
     this.id = id;
     this.task = task;
+    remembered?.active.add(this);
   }
 
   get signal(): AbortSignal {
@@ -80,6 +103,7 @@ export class Run implements RunningJob {
     // timeLimit() still knows of it until this turn of the loop is over, and must not keep what the job was made of.
     this.#onAbort = undefined;
     this.#controller = undefined;
+    if (remembered?.active.delete(this)) remembered.ended.add(this.task);
     clearTimeout(this.#limit);
     clearTimeout(this.#grace);
   }

@@ -17,6 +17,7 @@ import type { Database, TaskRuntime } from '../tasks/runtime.ts';
 import type { PoolName } from '../tasks/types.ts';
 import { ownIdentity, type ProcessIdentity } from './identity.ts';
 import { createLeases } from './lease.ts';
+import { tellBlocked, watchLoop } from './loopWatch.ts';
 import { startPool, type WorkerPool } from './pool.ts';
 import { releaseDeadOnThisHost } from './registry.ts';
 
@@ -159,6 +160,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     for (const segment of activeSegments.values()) segment.controlsChanged();
   });
   leases.start();
+  const loop = watchLoop(tellBlocked(leasePool, log));
   const deliver = () => deliverCancels(leasePool, pools);
   const giveBackUnknown = async (why: string) => {
     for (const pool of pools) {
@@ -214,6 +216,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     ],
     stop: async (reason) => {
       for (const task of ticks) await task.destroy();
+      loop.stop();
       // Renewed until everything is given back: a slow drain must not look like a death.
       await Promise.all(pools.map((pool) => pool.stop(reason)));
       leases.stop();

@@ -44,6 +44,7 @@ insert into ops_event_kinds (kind, description) values
   ('step.unknown', 'its worker died in the middle of an effect outside'),
   ('job.failed', 'a job failed for good'),
   ('job.crashed', 'a worker died while it ran the job'),
+  ('worker.blocked', 'a task blocked the event loop of its process: everything in it stood still'),
   ('worker.died', 'a worker''s death was proven and its jobs were given back'),
   ('agent.started', 'an agent''s loop began'),
   ('agent.message_handled', 'an agent did what a message asked'),

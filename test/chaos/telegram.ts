@@ -14,7 +14,7 @@ import { supervised } from './supervised.ts';
 
 /**
  * `npm run chaos -- telegram`: people write at a steady rate, half of it commands, half for an agent, while the gateway, that
- * agent or Redis is killed (SIGKILL) every two seconds. Counts at the end, in the database and in what the Bot API was sent: each
+ * agent or Redis is killed (SIGKILL) every two seconds, each of them at least once. Counts at the end, in the database and in what the Bot API was sent: each
  * message is handled once and answered once; only what was on its way when its sender died may be missing, and is `unknown`.
  */
 const { values } = parseArgs({
@@ -62,6 +62,12 @@ You say what you hear.
 `;
 
 const random = seeded(seed);
+function shuffled<T>(all: T[]): T[] {
+  return all
+    .map((one) => ({ one, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ one }) => one);
+}
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const { home, layout, remove } = temporaryHome();
 const folder = path.join(layout.agents, 'echo');
@@ -96,17 +102,26 @@ await eventually(
 say(`seed ${seed}: ${messages} messages of ${PEOPLE} people at ${rate}/s, a SIGKILL every ${everyS} s`);
 
 const killed = { gateway: 0, agent: 0, redis: 0 };
+const kill = {
+  gateway: async () => gateway.kill(),
+  agent: async () => agent.kill(),
+  redis: async () => {
+    const { redis } = await ensureServers(servers);
+    return process.kill(redis.pid!, 'SIGKILL');
+  },
+};
 const killing = new AbortController();
 const kills = (async () => {
-  while (!killing.signal.aborted) {
+  let round: (keyof typeof killed)[] = [];
+  // Each of them once a round, in an order of chance; the first round is finished even by a run that is shorter than it.
+  while (!killing.signal.aborted || Object.values(killed).includes(0)) {
     await sleep(everyS * 1000, undefined, { signal: killing.signal }).catch(() => undefined);
-    if (killing.signal.aborted) return;
-    const victim = (['gateway', 'agent', 'redis'] as const)[Math.floor(random() * 3)]!;
-    if (victim === 'redis') {
-      const { redis } = await ensureServers(servers);
-      process.kill(redis.pid!, 'SIGKILL');
-      killed.redis++;
-    } else if ((victim === 'gateway' ? gateway : agent).kill()) killed[victim]++;
+    if (killing.signal.aborted && !Object.values(killed).includes(0)) return;
+    if (round.length === 0) round = shuffled(['gateway', 'agent', 'redis']);
+    const victim = round.shift()!;
+    // One that is being started again is killed when it is there.
+    await eventually(kill[victim], `${victim} is there to be killed`, 60_000);
+    killed[victim]++;
   }
 })();
 const text = (n: number) => (n % 2 === 0 ? `/mission m${1_000_000 + n}` : `echo ${1_000_000 + n}`);
@@ -170,7 +185,7 @@ const faults = [
   (counts.sent ?? 0) + (counts.unknown ?? 0) !== messages && 'an answer was given up',
   twice > 0 && 'an answer was sent twice',
   missing > (counts.unknown ?? 0) && 'an answer is missing that is not called unknown',
-  killed.gateway + killed.agent + killed.redis === 0 && 'nothing was killed',
+  Object.values(killed).includes(0) && 'one of them was never killed',
 ].filter(Boolean);
 say(
   faults.length === 0

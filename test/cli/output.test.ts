@@ -4,7 +4,7 @@ import { ACTIONS, type Action, type ActionContext, type ActionInput } from '../.
 import { loadConfig } from '../../lib/config/index.ts';
 import { OpenClawError } from '../../lib/errors/index.ts';
 import { createLogger } from '../../lib/log/index.ts';
-import { openclaw } from '../harness/cli.ts';
+import { inThisProcess, openclaw } from '../harness/cli.ts';
 import { freshDatabase, type TestDatabase } from '../harness/database.ts';
 import { suite } from '../harness/suite.ts';
 import { testEnvironment } from '../harness/workers.ts';
@@ -75,7 +75,7 @@ test('--json prints JSON on one line and nothing else', async () => {
     [['run', 'noop', '--in', '1 h'], [0]],
     [['jobs', 'cancel', job, '--yes'], [0]],
   ] as const) {
-    const { code, stdout, stderr } = await openclaw([...args, '--json'], env);
+    const { code, stdout, stderr } = await inThisProcess([...args, '--json'], env);
     assert.ok((codes as readonly (number | null)[]).includes(code), `${args.join(' ')}: ${code} ${stderr}`);
     assert.type(JSON.parse(stdout), 'object', args.join(' '));
     assert.is(stdout.trimEnd().split('\n').length, 1, `${args.join(' ')} prints one line`);
@@ -85,8 +85,8 @@ test('--json prints JSON on one line and nothing else', async () => {
 
 test('status and config check print JSON too, and status exits 3 where no worker lives', async () => {
   const [status, config] = await Promise.all([
-    openclaw(['status', '--json'], env),
-    openclaw(['config', 'check', '--json'], env),
+    inThisProcess(['status', '--json'], env),
+    inThisProcess(['config', 'check', '--json'], env),
   ]);
   assert.is(status.code, 3, status.stderr);
   const said = JSON.parse(status.stdout);
@@ -107,7 +107,7 @@ test('no output holds the password of the database', async () => {
       ['config', 'check', '--json'],
       ['audit', 'list'],
       ['worker', 'nope'],
-    ].map((args) => openclaw(args, env)),
+    ].map((args) => inThisProcess(args, env)),
   );
   for (const { stdout, stderr } of outputs) assert.not.ok((stdout + stderr).includes(password));
 });
@@ -116,9 +116,9 @@ test('help names every verb, with its options, and exits 0', async () => {
   const groups = new Set(ACTIONS.map((action) => action.name.split(' ')[0]!));
   const [all, jobs, run, none] = await Promise.all([
     openclaw(['help'], env),
-    openclaw(['jobs', '--help'], env),
-    openclaw(['help', 'run'], env),
-    openclaw([], env),
+    inThisProcess(['jobs', '--help'], env),
+    inThisProcess(['help', 'run'], env),
+    inThisProcess([], env),
   ]);
   assert.is(all.code, 0);
   for (const name of [...groups, 'up', 'down', 'status', 'worker', 'psql'])

@@ -29,7 +29,7 @@ export function openclaw(args: readonly string[], env: Record<string, string>): 
 let turn: Promise<unknown> = Promise.resolve();
 
 /** The same command line in this process, one at a time: a process of its own costs a second of a core. */
-function inThisProcess(args: readonly string[], env: Record<string, string>): Promise<CliResult> {
+export function inThisProcess(args: readonly string[], env: Record<string, string>): Promise<CliResult> {
   const mine = turn.then(() => captured(args, env));
   turn = mine.catch(() => undefined);
   return mine;

@@ -6,6 +6,7 @@ import { disk } from './disk.ts';
 import { driveToken } from './driveToken.ts';
 import { lateCron } from './lateCron.ts';
 import { leases } from './leases.ts';
+import { loops } from './loops.ts';
 import { memory } from './memory.ts';
 import { openclaw } from './openclaw.ts';
 import { postgres } from './postgres.ts';
@@ -28,6 +29,7 @@ export const CHECKS: readonly Check[] = [
   tunnel,
   queueAge,
   leases,
+  loops,
   undelivered,
   lateCron,
   backupAge,
