@@ -7605,6 +7605,30 @@ CREATE TABLE public.uploads (
 
 COMMENT ON TABLE public.uploads IS 'Files that people sent, by hash, below uploads/ of the home. Data only: nothing executes them.';
 
+CREATE VIEW public.waits_for_place AS
+ SELECT w.holder,
+    (substr(w.holder, 2))::bigint AS id,
+    w.mission_id,
+    w.task,
+    w.key,
+    w.priority,
+    w.since,
+    w.attempts,
+    w.max_attempts,
+    w.last_error,
+    w.parked,
+    ((o.limits ->> 'limit'::text))::integer AS most,
+    ( SELECT (count(*))::integer AS count
+           FROM public.limit_slots s
+          WHERE ((s.task = w.task) AND (s.key = w.key))) AS taken,
+    ((o.limits ->> 'interval_ms'::text))::double precision AS interval_ms,
+    r.free_at
+   FROM ((public.limit_waits w
+     JOIN public.ops_tasks o ON ((o.identifier = w.task)))
+     LEFT JOIN public.limit_rates r ON ((r.task = w.task)));
+
+COMMENT ON VIEW public.waits_for_place IS 'Jobs (j) and steps (s) that wait for a place of their limited task, with how many places of their key are taken and when the rate allows the next start.';
+
 ALTER TABLE ONLY public.job_requests_direct ALTER COLUMN id SET DEFAULT nextval('graphile_worker.jobs_id_seq1'::regclass);
 
 ALTER TABLE ONLY public.job_requests_direct ALTER COLUMN source SET DEFAULT public.current_source();
@@ -8912,3 +8936,5 @@ GRANT SELECT ON TABLE public.telegram_chats TO openclaw_tui;
 GRANT SELECT ON TABLE public.telegram_state TO openclaw_tui;
 
 GRANT SELECT ON TABLE public.uploads TO openclaw_tui;
+
+GRANT SELECT ON TABLE public.waits_for_place TO openclaw_tui;

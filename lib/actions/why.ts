@@ -139,13 +139,13 @@ async function addPlace(
   subject: string,
 ): Promise<boolean> {
   const { rows } = await db.query(
-    `select w.task, w.key, (o.limits ->> 'limit')::integer as most, (o.limits ->> 'interval_ms')::float8 as interval_ms, r.free_at, r.free_at > clock_now() as too_soon,
-            (select count(*)::integer from limit_waits b where b.task = w.task and (b.key = w.key or not o.limits ? 'limit')
+    `select w.task, w.key, w.most, w.interval_ms, w.free_at, w.free_at > clock_now() as too_soon,
+            (select count(*)::integer from limit_waits b where b.task = w.task and (b.key = w.key or w.most is null)
                and (b.priority, b.since, b.holder) < (w.priority, w.since, w.holder)) as ahead,
             (select array_agg(case left(s.holder, 1) when 'j' then s.holder
                      else (select format('step %s of m%s', st.name, st.mission_id) from ops_mission_steps st where st.id = substr(s.holder, 2)::bigint) end order by s.since)
                from limit_slots s where s.task = w.task and s.key = w.key) as holders
-     from limit_waits w join ops_tasks o on o.identifier = w.task left join limit_rates r on r.task = w.task where w.holder = $1`,
+     from waits_for_place w where w.holder = $1`,
     [holder],
   );
   const wait = rows[0];

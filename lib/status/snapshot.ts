@@ -46,7 +46,7 @@ select
      'running', count(*) filter (where locked_at is not null),
      'retrying', count(*) filter (where locked_at is null and attempts > 0 and attempts < max_attempts),
      'dead', count(*) filter (where locked_at is null and attempts >= max_attempts),
-     'queued', count(*) filter (where locked_at is null and attempts = 0),
+     'queued', count(*) filter (where locked_at is null and attempts = 0) + (select count(*) from limit_waits where mission_id is null and not parked),
      'oldest_runnable_s', extract(epoch from now() - min(run_at) filter (where locked_at is null and attempts < max_attempts and run_at <= now())))
    from graphile_worker._private_jobs) as queue,
   (select json_build_object('succeeded', count(*) filter (where state = 'succeeded'), 'failed', count(*) filter (where state = 'failed'), 'cancelled', count(*) filter (where state = 'cancelled'))

@@ -8,6 +8,14 @@
 -- or fills leaves a row in limit_pokes and a notification. A job that ends lets the next one in within its own transaction when
 -- nobody has the lock. So nothing is fetched to be put back, and no lock waits for another.
 
+-- What people look at: who waits for a place, and for what.
+create view waits_for_place as
+  select w.holder, substr(w.holder, 2)::bigint as id, w.mission_id, w.task, w.key, w.priority, w.since, w.attempts, w.max_attempts, w.last_error, w.parked,
+         (o.limits ->> 'limit')::integer as most, (select count(*)::integer from limit_slots s where s.task = w.task and s.key = w.key) as taken,
+         (o.limits ->> 'interval_ms')::float8 as interval_ms, r.free_at
+  from limit_waits w join ops_tasks o on o.identifier = w.task left join limit_rates r on r.task = w.task;
+comment on view waits_for_place is 'Jobs (j) and steps (s) that wait for a place of their limited task, with how many places of their key are taken and when the rate allows the next start.';
+
 create function limit_key(limits jsonb, payload jsonb) returns text
 language sql immutable parallel safe
 set search_path = public, pg_catalog, pg_temp

@@ -153,7 +153,7 @@ export function sampleState(change: Partial<State> = {}): Partial<State> {
     data: {
       work: {
         missions: { approved: 0, running: 2, waiting: 1 },
-        jobs: { running: 3, retrying: 1, dead: 0, ready: 12, later: 2, oldest: null },
+        jobs: { running: 3, retrying: 1, dead: 0, ready: 12, later: 2, limited: 1, oldest: null },
       },
       workers: [worker('missions', 3), worker('upkeep', 0)],
       missions: [
@@ -181,10 +181,16 @@ export function sampleState(change: Partial<State> = {}): Partial<State> {
         job(41, { state: 'running', locked_at: at(3), attempts: 1, worker: 'host:missions' }),
         job(42, { state: 'retrying', attempts: 2, last_error: 'image 41 has no known format', run_at: at(-20) }),
         ...Array.from({ length: 6 }, (_, index) => job(43 + index)),
+        job(49, {
+          task: 'crawl_host',
+          state: 'limited',
+          place: { key: 'web1', most: 2, taken: 2, interval_ms: null, free_at: null },
+        }),
       ],
       by_task: [
-        { task: 'resize_image', ready: 12, running: 3, retrying: 1, oldest: at(12) },
-        { task: 'backup', ready: 0, running: 0, retrying: 0, oldest: null },
+        { task: 'resize_image', ready: 12, running: 3, retrying: 1, limited: 0, oldest: at(12) },
+        { task: 'crawl_host', ready: 0, running: 2, retrying: 0, limited: 1, oldest: at(9) },
+        { task: 'backup', ready: 0, running: 0, retrying: 0, limited: 0, oldest: null },
       ],
       questions: [],
       agents: [],

@@ -3,7 +3,15 @@ import type { State } from './state.ts';
 /** What the sections hold. Times are ISO texts, ids are numbers. */
 export interface Work {
   missions: { approved: number; running: number; waiting: number };
-  jobs: { running: number; retrying: number; dead: number; ready: number; later: number; oldest: string | null };
+  jobs: {
+    running: number;
+    retrying: number;
+    dead: number;
+    ready: number;
+    later: number;
+    limited: number;
+    oldest: string | null;
+  };
 }
 export interface WorkerRow {
   pool: string;

@@ -30,7 +30,8 @@ export const WORK: Section = {
                  from ops_missions where state in ('approved', 'running', 'waiting')),
     'jobs', (select json_build_object('running', count(*) filter (where locked_at is not null), 'retrying', count(*) filter (where locked_at is null and attempts > 0 and attempts < max_attempts),
                  'dead', count(*) filter (where locked_at is null and attempts >= max_attempts),
-                 'ready', count(*) filter (where locked_at is null and attempts = 0 and run_at <= now()), 'later', count(*) filter (where locked_at is null and attempts = 0 and run_at > now()),
+                 'ready', count(*) filter (where locked_at is null and attempts = 0 and run_at <= now()), 'later', count(*) filter (where locked_at is null and attempts = 0 and run_at > now()) - (select count(*) from limit_waits where parked),
+                 'limited', (select count(*) from (select from limit_waits where mission_id is null limit 100000) l),
                  'oldest', (select min(o.run_at) from graphile_worker._private_jobs o where o.locked_at is null and o.attempts < o.max_attempts and o.run_at < now() - interval '2 seconds'))
              from (select locked_at, attempts, max_attempts, run_at from graphile_worker._private_jobs limit 100000) j))`,
 };

@@ -16,7 +16,7 @@ export function chartPanel(id: string, area: Rect, { state, glyphs }: PageInput)
     id,
     ...area,
     title: 'Ended a second',
-    note: `${count(sum(ok) + failed)} a minute${failed > 0 ? `, ${count(failed)} failed` : ''}`,
+    note: `${count(sum(ok) + failed)}${area.width < 50 ? '/min' : ' a minute'}${failed > 0 ? `, ${count(failed)} failed` : ''}`,
     ...(state.at > 0 && { chart: series }),
     lines: state.at === 0 ? [] : blockChart(series, area.width - 2, area.height - 2, glyphs),
   };

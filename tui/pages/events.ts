@@ -67,6 +67,7 @@ function item(event: EventRow, now: number, glyphs: Glyphs): ListItem {
 export const events: Page = {
   name: 'events',
   title: 'events',
+  short: 'log',
   key: '6',
   about: 'what happened, newest first; the cursor holds its place while more comes in',
   sections: [EVENTS],

@@ -4,8 +4,8 @@ import { between, clock, errorText, since } from '../view/format.ts';
 import { line } from '../view/frame.ts';
 import { stateSpan } from '../view/states.ts';
 import { wrap } from '../view/text.ts';
+import { JOB_ACTS, type PlaceWait, placeText } from './jobs.ts';
 import { fields } from './listPage.ts';
-import { JOB_ACTS } from './queue.ts';
 import type { Page } from './types.ts';
 
 interface JobDetail {
@@ -28,6 +28,7 @@ interface JobDetail {
   created_at: string;
   started_at: string | null;
   finished_at: string | null;
+  place: PlaceWait | null;
   progress: { fraction: number; note: string | null } | null;
 }
 
@@ -35,7 +36,8 @@ const JOB: Section = {
   name: 'job',
   sql: listOf(`select q.id, q.task, q.state, q.attempts, q.max_attempts, q.priority, q.source, q.actor, q.mission_id, q.trace_id, q.worker, left(q.payload::text, 4000) as payload,
       left(q.result::text, 8000) as result, q.error_class, left(q.last_error, 4000) as last_error, q.run_at, q.created_at, q.started_at, q.finished_at,
-      (select json_build_object('fraction', round(p.fraction::numeric, 2), 'note', p.note) from job_progress p where p.job_id = q.id) as progress
+      (select json_build_object('fraction', round(p.fraction::numeric, 2), 'note', p.note) from job_progress p where p.job_id = q.id) as progress,
+      (select json_build_object('key', p.key, 'most', p.most, 'taken', p.taken, 'interval_ms', p.interval_ms, 'free_at', p.free_at) from waits_for_place p where p.holder = 'j' || q.id) as place
     from task_queue q where q.id = any ($3)`),
 };
 
@@ -74,6 +76,7 @@ export const job: Page = {
         : since(found.started_at, now)
       : '-';
     const text = fields(
+      ['waits', found.place && `at a limit: ${placeText(found.place, now)}; openclaw why j${found.id} says more`],
       ['error', errorText(found.error_class, found.last_error)],
       [
         'progress',

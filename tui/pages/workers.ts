@@ -7,6 +7,7 @@ import { fields, listPage } from './listPage.ts';
 export const workers = listPage<WorkerRow>({
   name: 'workers',
   title: 'workers',
+  short: 'work',
   key: '4',
   about: 'each pool: its host, its lease, what it runs, its memory; those that ended in the last hour',
   section: WORKERS,

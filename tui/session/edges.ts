@@ -15,7 +15,7 @@ export function header({ state, name, who, role, glyphs, columns }: ShellInput):
   if (work) {
     const open = work.missions.approved + work.missions.running + work.missions.waiting;
     parts.push([`${count(open)} open`, work.missions.running > 0 ? ` (${count(work.missions.running)} running)` : '']);
-    parts.push([plural(work.jobs.ready + work.jobs.running + work.jobs.retrying, 'job')]);
+    parts.push([plural(work.jobs.ready + work.jobs.running + work.jobs.retrying + work.jobs.limited, 'job')]);
     parts.push([
       [`${count(workers.length)} ${workers.length === 1 ? 'pool' : 'pools'}`, workers.length === 0 ? 'alarm' : 'bar'],
     ]);
@@ -37,7 +37,7 @@ export function header({ state, name, who, role, glyphs, columns }: ShellInput):
   return { spans, fill: 'bar' };
 }
 
-/** The tabs: whole words where there is room, else short ones, else only the number of those far from the current one. */
+/** The tabs: whole words where there is room, else short ones, else these close together, else only the number of those far from the current one. */
 export function tabs({ place, page, glyphs, columns, state }: ShellInput): Line {
   const here = page.detailOf ?? page.name;
   const shown = PAGES.filter((one) => one.key !== undefined && isThere(one, state));
@@ -49,25 +49,29 @@ export function tabs({ place, page, glyphs, columns, state }: ShellInput): Line 
         ? `${glyphs.path} ${page.title} `
         : '';
   const long = shown.map((one) => one.title);
-  const words = tabsWidth(long) + path.length <= columns ? long : shown.map((one) => one.short ?? one.title);
+  const short = shown.map((one) => one.short ?? one.title);
+  const words = tabsWidth(long, 3) + path.length <= columns ? long : short;
+  const gap = tabsWidth(words, 3) + path.length <= columns ? 3 : 2;
   const far = shown.map((_, index) => index).sort((a, b) => Math.abs(b - at) - Math.abs(a - at));
   for (const index of far) {
-    if (tabsWidth(words) + path.length <= columns || index === at) break;
+    if (tabsWidth(words, gap) + path.length <= columns || index === at) break;
     words[index] = '';
   }
   const spans: Span[] = [];
   for (const [index, one] of shown.entries()) {
     const style = index === at ? 'accent' : 'dim';
-    spans.push([` ${one.key}`, style], [words[index] === '' ? '' : ` ${words[index]}`, style], ' ');
+    // The numbers stand out where the words are close together.
+    spans.push(gap === 3 ? ' ' : '', [one.key!, index === at ? 'accent' : 'plain']);
+    spans.push([words[index] === '' ? '' : ` ${words[index]}`, style], ' ');
     if (index === at && path !== '') spans.push([path, 'accent']);
   }
   if (at < 0) spans.push([path, 'accent']);
   return { spans };
 }
 
-/** What tabs of these words take. */
-const tabsWidth = (words: readonly string[]): number =>
-  words.reduce((sum, word) => sum + 3 + (word === '' ? 0 : word.length + 1), 0);
+/** What tabs of these words take, each with its number and `gap` - 1 blanks; the last needs none behind it. */
+const tabsWidth = (words: readonly string[], gap: number): number =>
+  words.reduce((sum, word) => sum + gap + (word === '' ? 0 : word.length + 1), -1);
 
 /** The keys of here; or what is being typed; or what was just done. */
 export function footer(input: ShellInput): Line {
