@@ -2,8 +2,8 @@ import { Command, CommanderError } from 'commander';
 import { EXIT, messageOf, OpenClawError } from '../lib/errors/index.ts';
 import { addProcessVerbs } from './processVerbs.ts';
 
-// The table of actions pulls in much that a process which stays does not need; what acts reads it when it does.
-const STAYS = ['up', 'worker', 'agent', 'gateway', 'bridge', 'crew', 'dash', 'dashboard'];
+// Verbs whose process stays. The table of actions pulls in much that it does not need; what acts reads it when it does.
+export const STAYS = ['up', 'worker', 'agent', 'gateway', 'bridge', 'crew', 'dash', 'dashboard'];
 
 /** One command line, from its words to the exit code in `process.exitCode`. @returns whether it ended as it should. */
 export async function runCommandLine(words: readonly string[]): Promise<boolean> {

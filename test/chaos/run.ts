@@ -2,5 +2,5 @@
 const [what] = process.argv.slice(2);
 if (what === 'telegram' || what === 'outages') {
   process.argv.splice(2, 1);
-  await import(what === 'telegram' ? './telegram.ts' : './outages.ts');
+  await import(what === 'telegram' ? './telegram.ts' : './outages/run.ts');
 } else await import('./jobs.ts');

@@ -1,32 +1,36 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
-import { CODE_ROOT } from '../../lib/config/index.ts';
-import { createPool, type Pool, prepareDatabase } from '../../lib/db/index.ts';
-import { ensureServers, stopServers } from '../../lib/servers/index.ts';
-import { loadTasks, registerTasks } from '../../lib/tasks/index.ts';
-import { TEST_TASKS } from '../harness/template.ts';
-import { temporaryHome } from '../harness/temporaryHome.ts';
-import { eventually } from '../harness/workers.ts';
+import { CODE_ROOT } from '../../../lib/config/index.ts';
+import { createPool, DATABASE, type Pool, prepareDatabase } from '../../../lib/db/index.ts';
+import { messageOf } from '../../../lib/errors/index.ts';
+import { ensureServers, stopServers } from '../../../lib/servers/index.ts';
+import { loadTasks, registerTasks } from '../../../lib/tasks/index.ts';
+import { TEST_TASKS } from '../../harness/template.ts';
+import { temporaryHome } from '../../harness/temporaryHome.ts';
+import { eventually } from '../../harness/workers.ts';
+import type { SmallDisk } from './smallDisk.ts';
 
 export interface Worker {
   process: ChildProcess;
   exit: Promise<number | null>;
 }
 
-const DATABASE = 'outages';
-
 /** Servers and workers of its own, as real processes, that an outage may do anything to. */
 export class World {
   readonly #home: ReturnType<typeof temporaryHome>;
+  readonly disk: SmallDisk | undefined;
   readonly workers: Worker[] = [];
   #servers!: Awaited<ReturnType<typeof ensureServers>>;
   pool!: Pool;
   /** Whether an exit of a worker starts another, as a unit with Restart=always does. */
   supervised = true;
 
-  constructor(under?: string) {
-    this.#home = temporaryHome(under);
+  constructor(disk?: SmallDisk) {
+    this.disk = disk;
+    this.#home = temporaryHome(disk?.folder);
+    // Else the servers, which do not run as root, would have their folder elsewhere, on the machine's own disk.
+    if (disk) chmodSync(this.#home.home, 0o755);
   }
 
   async open(): Promise<void> {
@@ -47,8 +51,15 @@ export class World {
   /** Both, at once: as `pg_ctl stop -m fast`, with what they had under way cut off. */
   stopServers = () => stopServers({ layout: this.#home.layout });
 
+  get home(): string {
+    return this.#home.home;
+  }
   get dataDir(): string {
     return this.#servers.postgres.dataDir!;
+  }
+  /** Of the superuser. */
+  get adminUrl(): string {
+    return this.#servers.postgres.urlFor('postgres', DATABASE);
   }
   get redisPid(): number {
     return this.#servers.redis.pid!;
@@ -78,7 +89,8 @@ export class World {
     const start = (): Worker => {
       const child = spawn(path.join(CODE_ROOT, 'bin/openclaw'), ['worker', 'missions', 'upkeep'], {
         env,
-        stdio: 'ignore',
+        // Its channel ends it with this process, however that ends.
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       });
       const worker: Worker = {
         process: child,
@@ -96,6 +108,28 @@ export class World {
     const worker = start();
     await this.works(worker);
     return worker;
+  }
+
+  /** `openclaw up` on these servers: it brings back what ends. What it says is a file of its home, as in the background. */
+  async startUp(): Promise<Worker> {
+    const { layout } = this.#home;
+    mkdirSync(layout.logs, { recursive: true });
+    const out = openSync(path.join(layout.logs, 'up.out'), 'a');
+    const child = spawn(path.join(CODE_ROOT, 'bin/openclaw'), ['up'], {
+      env: {
+        PATH: process.env.PATH ?? '',
+        OPENCLAW_HOME: layout.home,
+        OPENCLAW_TASK_DIRS: TEST_TASKS,
+        OPENCLAW_DASHBOARD_PORT: '0',
+      },
+      stdio: ['ignore', out, out],
+    });
+    const exit = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    await this.until(
+      async () => (await this.query("select from workers where state = 'live'")).length === 4,
+      'up works',
+    );
+    return { process: child, exit };
   }
 
   async works(worker: Worker): Promise<void> {
@@ -134,9 +168,27 @@ export class World {
   starts = async (mark: string): Promise<number> =>
     (await this.query('select from test_starts where mark = $1', [mark])).length;
 
+  /** Asked again until there is an answer. */
+  async answered<T>(ask: () => Promise<T>): Promise<T> {
+    let answer: { is: T } | undefined;
+    await this.until(async () => {
+      answer = { is: await ask() };
+      return true;
+    }, 'Postgres answers');
+    return answer!.is;
+  }
+
   /** Retried while the database does not answer. */
-  until(look: () => Promise<unknown>, what: string, timeoutMs = 120_000): Promise<unknown> {
-    return eventually(() => look().catch(() => false) as Promise<boolean>, what, timeoutMs);
+  async until(look: () => Promise<unknown>, what: string, timeoutMs = 120_000): Promise<void> {
+    let fault: unknown;
+    const asked = () =>
+      look().catch((error: unknown) => {
+        fault = error;
+        return false;
+      }) as Promise<boolean>;
+    await eventually(asked, what, timeoutMs).catch((error: unknown) => {
+      throw fault ? new Error(`${messageOf(error)}; last: ${messageOf(fault)}`) : error;
+    });
   }
 
   /** Each of these missions has succeeded, and each of its steps has one outcome; nothing is left. */
@@ -147,14 +199,22 @@ export class World {
         ids.length,
       `${ids.length} missions succeed`,
     );
-    const [counts] = await this.query<{ outcomes: number; steps: number; live: number }>(
-      `select (select count(*)::integer from ops_outcomes where mission_id = any ($1) and step_id is not null) as outcomes,
-              (select count(*)::integer from ops_mission_steps where mission_id = any ($1) and finished_at is not null) as steps,
-              (select count(*)::integer from ops_missions where finished_at is null) as live`,
+    const [counts] = await this.query<{ outcomes: number; once: number; steps: number; live: number }>(
+      `select count(*)::integer as outcomes, count(distinct step_id)::integer as once,
+              (select count(*)::integer from ops_mission_steps where mission_id = any ($1)) as steps,
+              (select count(*)::integer from ops_missions where finished_at is null) as live
+       from ops_outcomes where mission_id = any ($1) and step_id is not null`,
       [ids],
     );
-    if (counts!.outcomes !== counts!.steps || counts!.live > 0) throw new Error(`NOT SOUND: ${JSON.stringify(counts)}`);
-    return `${ids.length} missions, ${counts!.outcomes} outcomes of ${counts!.steps} steps`;
+    const { outcomes, once, steps, live } = counts!;
+    if (outcomes !== steps || once !== steps || live > 0) throw new Error(`NOT SOUND: ${JSON.stringify(counts)}`);
+    return `${ids.length} missions, ${outcomes} outcomes of ${steps} steps`;
+  }
+
+  /** Not one pool was taken for dead. */
+  async assertNobodyDied(): Promise<void> {
+    const died = await this.query("select from workers where state = 'dead'");
+    if (died.length > 0) throw new Error(`${died.length} pools were taken for dead`);
   }
 
   async close(): Promise<void> {
@@ -168,5 +228,3 @@ export class World {
     await this.#home.remove();
   }
 }
-
-export const seconds = (since: number) => (performance.now() - since) / 1000;
