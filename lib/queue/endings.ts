@@ -8,6 +8,8 @@ import type { Hold } from './startGate.ts';
  *           --threw-----> retry      released, run again after the task's own backoff
  *           --threw-----> final      removed, history `failed` or `cancelled`
  *           --stopping--> give_back  released at once (or to be fetched after a delay), its attempt refunded
+ *
+ * Times are of performance.now().
  */
 export type Ending =
   | { kind: 'done'; startedAt: number; finishedAt: number; result: string | null }

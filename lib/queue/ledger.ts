@@ -71,11 +71,12 @@ async function complete(query: Query, values: unknown[], options: LedgerOptions)
   const results: (string | null)[] = [];
   const started: (number | null)[] = [];
   const finished: number[] = [];
+  const now = performance.now();
   for (const id of ids) {
     const ending = take(options.endings, id);
     results.push(ending?.kind === 'done' && ending.result !== null ? quoted(ending.result) : null);
-    started.push(ending?.startedAt ?? null);
-    finished.push(ending?.kind === 'done' ? ending.finishedAt : Date.now());
+    started.push(ending ? Math.round(now - ending.startedAt) : null);
+    finished.push(ending?.kind === 'done' ? Math.round(now - ending.finishedAt) : 0);
   }
   const result = await query({
     name: 'openclaw_complete',
@@ -122,8 +123,8 @@ function endRow(id: string, ending: Ending | undefined, message: string) {
     message: ending.message,
     error_class: ending.errorClass,
     state: ending.state,
-    started: ending.startedAt,
-    finished: ending.finishedAt,
+    started: performance.now() - ending.startedAt,
+    finished: performance.now() - ending.finishedAt,
   };
 }
 

@@ -49,7 +49,8 @@ export function takeTasksRun(): string[] {
 export class Run implements RunningJob {
   readonly id: string;
   readonly task: string;
-  readonly startedAt = Date.now();
+  /** By the monotonic clock, as all times of endings are: a host's clock may be set while a job runs. */
+  readonly startedAt = performance.now();
   /** Why it was aborted, if it was. */
   reason: JobAborted | undefined;
   ended = false;

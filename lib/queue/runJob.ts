@@ -62,7 +62,7 @@ export function jobRunner(task: LoadedTask, options: JobRunnerOptions): Task {
       const context = createContext(options.runtime, facts, () => run.signal);
       const work = task.durable ? submitMission(options.runtime, job.id) : task.run(parsed as never, context);
       const result = await run.untilAborted(work);
-      ending = { kind: 'done', startedAt, finishedAt: Date.now(), result: resultText(result) };
+      ending = { kind: 'done', startedAt, finishedAt: performance.now(), result: resultText(result) };
     } catch (error) {
       if (error instanceof JobGone) {
         options.gone.add(job.id);
@@ -136,7 +136,7 @@ function endingOf(
     return { kind: 'give_back', startedAt, delayMs: released.delayMs };
   const held = aborted ? undefined : holdOf(error);
   if (held) return { kind: 'give_back', startedAt, delayMs: held.delayMs, held };
-  const finishedAt = Date.now();
+  const finishedAt = performance.now();
   if (aborted?.why === 'cancelled')
     return {
       kind: 'final',

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import cron from 'node-cron';
 import type { Config } from '../config/index.ts';
 import { startPlanner } from '../cron/index.ts';
 import { createPool, type Pool, type PoolClient, transaction } from '../db/index.ts';
@@ -15,6 +14,7 @@ import { registerBuiltinRules } from '../reactions/builtin.ts';
 import { loadTasks, registerTasks, taskFolders } from '../tasks/index.ts';
 import type { Database, TaskRuntime } from '../tasks/runtime.ts';
 import type { PoolName } from '../tasks/types.ts';
+import { every } from './every.ts';
 import { ownIdentity, type ProcessIdentity } from './identity.ts';
 import { createLeases } from './lease.ts';
 import { tellBlocked, watchLoop } from './loopWatch.ts';
@@ -180,33 +180,11 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     else await deliver();
   });
   const onTickError = (error: unknown) => log.warn({ err: error }, 'a tick failed; the next one tries again');
+  // By the monotonic clock: a host whose clock is set back by an hour would else stand still for an hour.
   const ticks = [
-    cron.schedule('* * * * * *', () => tick(leasePool, own, log, deliver).then(afterBreak).catch(onTickError), {
-      noOverlap: true,
-      timezone: 'UTC',
-      name: 'wake',
-    }),
-    cron.schedule(
-      '30 * * * * *',
-      () =>
-        reconcile(leasePool, log)
-          .then(() => giveBackUnknown('looked'))
-          .catch(onTickError),
-      {
-        noOverlap: true,
-        timezone: 'UTC',
-        name: 'reconcile',
-      },
-    ),
-    ...(planner
-      ? [
-          cron.schedule('20 * * * * *', () => planner.look().catch(onTickError), {
-            noOverlap: true,
-            timezone: 'UTC',
-            name: 'planner',
-          }),
-        ]
-      : []),
+    every(1000, () => tick(leasePool, own, log, deliver).then(afterBreak), onTickError),
+    every(60_000, () => reconcile(leasePool, log).then(() => giveBackUnknown('looked')), onTickError),
+    ...(planner ? [every(60_000, planner.look, onTickError)] : []),
   ];
   return {
     pools,
@@ -215,7 +193,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
       ...(planner?.faults ?? []).map((fault) => ({ file: `${fault.file}:${fault.line}`, message: fault.message })),
     ],
     stop: async (reason) => {
-      for (const task of ticks) await task.destroy();
+      for (const one of ticks) one.stop();
       loop.stop();
       // Renewed until everything is given back: a slow drain must not look like a death.
       await Promise.all(pools.map((pool) => pool.stop(reason)));

@@ -382,7 +382,7 @@ begin
   h as (
     insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, started_at, finished_at, worker, result)
     select d.id, t.identifier, d.payload, 'succeeded', d.priority, d.run_at, d.attempts, d.max_attempts, d.key, d.created_at,
-           to_timestamp(u.started / 1000), to_timestamp(u.finished / 1000), d.locked_by, u.result::json
+           now() - u.started * interval '1 millisecond', now() - u.finished * interval '1 millisecond', d.locked_by, u.result::json
     from d join unnest(ids, results, starts, ends) u(id, result, started, finished) on u.id = d.id
     join graphile_worker._private_tasks t on t.id = d.task_id)
   select count(*), string_agg(d.id::text, ',') into ended, ended_ids from d;
@@ -394,7 +394,7 @@ begin
   end if;
   return ended;
 end $$;
-comment on function end_succeeded_jobs is 'Ends the jobs that the holder still holds as succeeded, with their results (JSON text) and times (epoch ms); returns how many.';
+comment on function end_succeeded_jobs is 'Ends the jobs that the holder still holds as succeeded, with their results (JSON text) and how long ago (ms) they started and finished: no host''s clock is asked; returns how many.';
 
 create function end_failed_jobs(specs json, holder text) returns integer
 language plpgsql
@@ -424,7 +424,7 @@ begin
   h as (
     insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, started_at, finished_at, worker, error_class, last_error)
     select d.id, t.identifier, d.payload, u.state, d.priority, d.run_at, d.attempts, d.max_attempts, d.key, d.created_at,
-           to_timestamp(u.started / 1000), to_timestamp(u.finished / 1000), d.locked_by, u.error_class, u.message
+           now() - u.started * interval '1 millisecond', now() - u.finished * interval '1 millisecond', d.locked_by, u.error_class, u.message
     from d join u on u.id = d.id join graphile_worker._private_tasks t on t.id = d.task_id
     returning job_id, task, state, error_class, last_error, attempts),
   e as (
@@ -452,4 +452,4 @@ begin
   end if;
   return ended;
 end $$;
-comment on function end_failed_jobs is 'Releases or ends the jobs that the holder still holds, by an array of {id, kind: retry | final | give_back, message, delay_ms, error_class, state, started, finished}; returns how many. The database''s clock decides when a retry is due.';
+comment on function end_failed_jobs is 'Releases or ends the jobs that the holder still holds, by an array of {id, kind: retry | final | give_back, message, delay_ms, error_class, state, started, finished} (ms ago); returns how many. The database''s clock decides when a retry is due.';
