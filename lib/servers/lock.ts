@@ -56,7 +56,8 @@ export async function withServersLock<T>(folder: string, options: LockOptions, b
 
 function tryLock(database: DatabaseSync): boolean {
   try {
-    database.exec('begin exclusive');
+    // Without a journal on the disk: for one there is no room on a full disk, on which servers must be stopped and started as well.
+    database.exec('pragma journal_mode = memory; begin exclusive');
     return true;
   } catch (error) {
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return false;

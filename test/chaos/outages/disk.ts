@@ -32,7 +32,8 @@ export const DISK: Record<string, Outage> = {
       fill();
       const data = await fullForData(world, fill);
       const log = await fullForLog(world, fill);
-      // As long as it lasts the supervisor tries to bring Postgres back.
+      // What an operator may do then: it needs no room. The supervisor tries to bring both back as long as it lasts.
+      await world.stopServers();
       for (let n = 0; n < 5; n++) {
         await sleep(1000);
         fill();
