@@ -4,18 +4,17 @@ import { type Config, loadConfig } from '../lib/config/index.ts';
 import { commandLineActor, createPool, DATABASE, type Pool } from '../lib/db/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 import { createLogger } from '../lib/log/index.ts';
-import { findRunningServers, type PostgresServer } from '../lib/servers/index.ts';
+import { findRunningPostgres, type PostgresServer } from '../lib/servers/index.ts';
 import { askAtTerminal } from './ask.ts';
 
 const UNIT_WAIT_MS = 45_000;
 
 /** The Postgres that runs for this home. @throws E_NOT_RUNNING (75). */
 export async function runningPostgres(config: Config): Promise<PostgresServer> {
-  const { layout, databaseUrl, redisUrl } = config;
   // A unit waits a while: ended at once and started again in a circle, it would soon be given up.
   const deadline = Date.now() + (process.env.NOTIFY_SOCKET ? UNIT_WAIT_MS : 0);
   for (;;) {
-    const { postgres } = await findRunningServers({ layout, databaseUrl, redisUrl });
+    const postgres = await findRunningPostgres(config);
     if (postgres) return postgres;
     if (Date.now() >= deadline) break;
     await sleep(1000);

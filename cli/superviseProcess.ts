@@ -15,7 +15,7 @@ export interface SupervisedProcess {
 const FLAGS = ['--max-semi-space-size=4'];
 /** A process that has not said "ready" by then hangs. */
 const START_LIMIT_MS = 60_000;
-const RESTART_MS = { first: 500, max: 30_000 };
+const RESTART_MS = { first: 100, max: 30_000 };
 /** A process that worked this long has started well: the next restart is quick again. */
 const STEADY_MS = 60_000;
 

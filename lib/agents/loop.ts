@@ -5,6 +5,7 @@ import { createPool, type Pool, type Singleton, singletonName, takeSingleton, tr
 import { messageOf, type OpenClawError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
 import { BEAT_MS, createHeart, type Doing } from './beat.ts';
+import { onClockJump } from './clockJump.ts';
 import { createDoorbell } from './doorbell.ts';
 import { actAs, collecting, handleMessage, type MessageRow, type Parts } from './handle.ts';
 import { loadIdentity } from './identity.ts';
@@ -175,6 +176,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       { noOverlap: true, timezone: 'UTC', name: `${id}:${tick.name}` },
     ),
   );
+  const jumps = onClockJump(() => {
+    log.warn('the clock of this host was set; what is done by it is planned anew');
+    for (const tick of ticks) {
+      void tick.stop();
+      void tick.start();
+    }
+  });
   await pool.query("insert into ops_agent_events (kind, agent, payload) values ('agent.started', $1, $2)", [
     id,
     JSON.stringify({
@@ -197,6 +205,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const stop = async (limitMs = STOP_LIMIT_MS) => {
     if (stopping.signal.aborted) return;
     clearInterval(beats);
+    jumps.stop();
     for (const tick of ticks) await tick.destroy();
     subscription.stop();
     heart.show('stopping', job());

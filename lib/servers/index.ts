@@ -60,6 +60,15 @@ export async function findRunningServers(options: ServersOptions): Promise<Parti
   return { ...(postgres ? { postgres } : {}), ...(redis ? { redis } : {}) };
 }
 
+/** Of both only Postgres: Redis is not asked. */
+export async function findRunningPostgres(
+  options: Pick<ServersOptions, 'layout' | 'databaseUrl'>,
+): Promise<PostgresServer | null> {
+  if (options.databaseUrl) return ifReachable(configuredPostgres(options.databaseUrl));
+  const folder = findServersFolder(options.layout);
+  return folder && findPostgres(folder);
+}
+
 /** Stops the private servers of this home, and says which of them ran. A configured server is never touched. */
 export async function stopServers(options: ServersOptions): Promise<{ postgres: boolean; redis: boolean }> {
   const folder = findServersFolder(options.layout);

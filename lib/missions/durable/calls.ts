@@ -169,8 +169,10 @@ async function tryOnce(
   const { settings, work } = call;
   const begin = () => run.record({ ...base, state: 'running', attempt });
   // What must not happen twice says that it begins before it does; and so does everything of a mission that was taken up
-  // again, so that a step which kills its worker is known by its starts.
-  const saysFirst = settings.effect === 'outside' || run.options.mission.epoch > 1;
+  // again, so that a step which kills its worker is known by its starts. One that has waited, for its place or after a failed
+  // attempt, is a queued row, which cannot end without having run.
+  const hasWaited = call.limits != null || attempt > 1;
+  const saysFirst = settings.effect === 'outside' || run.options.mission.epoch > 1 || hasWaited;
   if (saysFirst) await begin();
   let said: Promise<unknown> | undefined;
   const sayLater = saysFirst

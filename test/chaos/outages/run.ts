@@ -4,6 +4,8 @@ import { CLOCKS } from './clocks.ts';
 import { DEATHS } from './deaths.ts';
 import { DISK } from './disk.ts';
 import type { Outage } from './outage.ts';
+import { PLACES } from './places.ts';
+import { RESTARTS } from './restarts.ts';
 import { SERVERS } from './servers.ts';
 import { SILENCE } from './silence.ts';
 import { type SmallDisk, smallDisk } from './smallDisk.ts';
@@ -13,7 +15,15 @@ import { World } from './world.ts';
 // database, says how long the work stood still, and fails where that is more than is promised; with --counts only the counts
 // are judged, for a machine whose speed nobody knows.
 
-const OUTAGES: Record<string, Outage> = { ...DEATHS, ...SILENCE, ...SERVERS, ...CLOCKS, ...DISK };
+const OUTAGES: Record<string, Outage> = {
+  ...DEATHS,
+  ...PLACES,
+  ...SILENCE,
+  ...RESTARTS,
+  ...SERVERS,
+  ...CLOCKS,
+  ...DISK,
+};
 const { values } = parseArgs({
   options: {
     only: { type: 'string', multiple: true },

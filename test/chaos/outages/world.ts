@@ -16,6 +16,9 @@ export interface Worker {
   exit: Promise<number | null>;
 }
 
+/** As `up` starts again what worked well before. */
+const RESTART_MS = 100;
+
 /** Servers and workers of its own, as real processes, that an outage may do anything to. */
 export class World {
   readonly #home: ReturnType<typeof temporaryHome>;
@@ -23,7 +26,7 @@ export class World {
   readonly workers: Worker[] = [];
   #servers!: Awaited<ReturnType<typeof ensureServers>>;
   pool!: Pool;
-  /** Whether an exit of a worker starts another, as a unit with Restart=always does. */
+  /** Whether an exit of a worker starts another, as `up` does, and a unit with Restart=always. */
   supervised = true;
 
   constructor(disk?: SmallDisk) {
@@ -40,7 +43,7 @@ export class World {
     const { tasks } = await loadTasks([path.join(CODE_ROOT, 'tasks'), TEST_TASKS]);
     await registerTasks(this.pool, tasks.values(), 'outage');
     await this.query(
-      'create table test_starts (mark text, at timestamptz default clock_timestamp()); create table test_happened (mission bigint, what text, at timestamptz default clock_timestamp())',
+      'create table test_starts (mark text, at timestamptz default clock_timestamp()); create table test_happened (mission bigint, what text, at timestamptz default clock_timestamp()); create table test_runs (id bigint generated always as identity, holder text, host text, started_at timestamptz default clock_timestamp(), ended_at timestamptz)',
     );
   }
 
@@ -74,7 +77,7 @@ export class World {
   }
 
   /** @param host a name for another host, of whose processes nothing can be proven here. */
-  async startWorker({ host, url }: { host?: string; url?: string } = {}): Promise<Worker> {
+  async startWorker({ host, url, env: more }: { host?: string; url?: string; env?: Record<string, string> } = {}) {
     const { layout } = temporaryHome();
     mkdirSync(layout.home, { recursive: true });
     const env = {
@@ -85,6 +88,7 @@ export class World {
       OPENCLAW_TASK_DIRS: TEST_TASKS,
       OPENCLAW_LOG_LEVEL: 'silent',
       ...(host && { OPENCLAW_HOST_ID: host }),
+      ...more,
     };
     const start = (): Worker => {
       const child = spawn(path.join(CODE_ROOT, 'bin/openclaw'), ['worker', 'missions', 'upkeep'], {
@@ -98,7 +102,7 @@ export class World {
           child.once('exit', (code) => {
             this.workers.splice(this.workers.indexOf(worker), 1);
             resolve(code);
-            if (this.supervised && code !== 0) setTimeout(() => this.supervised && start(), 500);
+            if (this.supervised && code !== 0) setTimeout(() => this.supervised && start(), RESTART_MS);
           });
         }),
       };
@@ -163,6 +167,28 @@ export class World {
       [JSON.stringify(plan), count],
     );
     return rows.map(({ id }) => id);
+  }
+
+  /** A mission of the tests' durable function. */
+  async submitFunction(flow: string, given: Record<string, unknown>): Promise<string> {
+    const rows = await this.query<{ id: string }>("select add_mission('function', $1) as id", [
+      JSON.stringify({ flow, ...given }),
+    ]);
+    return rows[0]!.id;
+  }
+
+  /** Whatever was asked for has ended. */
+  allEnd(): Promise<void> {
+    return this.until(
+      async () =>
+        (
+          await this.query(
+            `select where not exists (select from ops_missions where finished_at is null)
+                and not exists (select from graphile_worker._private_jobs) and not exists (select from limit_waits)`,
+          )
+        ).length === 1,
+      'everything ends',
+    );
   }
 
   starts = async (mark: string): Promise<number> =>

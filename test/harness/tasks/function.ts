@@ -70,6 +70,12 @@ const FLOWS: Record<string, Flow> = {
       return { caught: (error as Error).message };
     }
   },
+  again: async (ctx) =>
+    ctx.step('again', { retries: 2, backoff: { initial: '5 ms' } }, async ({ attempt }) => {
+      await note(ctx, 'again');
+      if (attempt < 3) throw new Error('not yet');
+      return attempt;
+    }),
   uncaught: async (ctx) => {
     await ctx.step('fails', async () => {
       throw new PermanentError('E_NO', 'never');
@@ -85,6 +91,10 @@ const FLOWS: Record<string, Flow> = {
     const many = await ctx.invoke('function', { flow: 'steps' }, { name: 'inner' });
     return { one, many };
   },
+  limited: async (ctx, { host, ms }) =>
+    Promise.all(
+      [1, 2, 3].map((n) => ctx.invoke('perHost', { host: host as string, ms: ms as number }, { name: `call_${n}` })),
+    ),
   outside: async (ctx) =>
     ctx.step('charge', { effect: 'outside' }, async ({ idempotencyKey }) => {
       await note(ctx, idempotencyKey);

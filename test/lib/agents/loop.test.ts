@@ -238,6 +238,27 @@ test('beats reach Postgres through the bridge, and without Redis by themselves; 
   await bus.close();
 });
 
+test('an agent whose host sets its clock back by an hour goes on with what it does each second', async () => {
+  const clock = path.join(config.layout.home, 'clock');
+  writeFileSync(clock, '0');
+  process.env.TEST_CLOCK = clock;
+  await import('../../harness/hostClock.ts');
+  let ticks = 0;
+  const tick = { name: 'count', cron: '* * * * * *', run: async () => void ticks++ };
+  const seven = await run('seven', defineAgent({ handlers: {}, ticks: [tick] }));
+  try {
+    await eventually(async () => ticks > 0, 'it ticks');
+    const before = Date.now();
+    writeFileSync(clock, '-3600000');
+    await eventually(async () => Date.now() < before - 3_000_000, 'the clock is set back');
+    const then = ticks;
+    await eventually(async () => ticks > then + 1, 'it ticks on', 30_000);
+  } finally {
+    writeFileSync(clock, '0');
+    await seven.stop();
+  }
+});
+
 test('who is down is one look at an index for each agent', async () => {
   await query(`insert into agent_heartbeats (agent, host, pid, seq, status, via, beat_at, received_at)
     select 'one', 'h', 1, n, 'idle', 'bridge', now(), now() - n * interval '30 s' from generate_series(1, 5000) n`);

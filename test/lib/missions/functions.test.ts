@@ -150,6 +150,17 @@ test('an error that names its time is tried again then', async () => {
   await database.admin.query('delete from clock_override');
 });
 
+test('a step that fails at once and is tried again at once succeeds, and its function with it', async () => {
+  const id = await begin('again');
+  const mission = await ended(id);
+  assert.equal([mission.state, mission.output, mission.epoch], ['succeeded', 3, 1], mission.error);
+  const [step] = await query("select state, attempt from ops_mission_steps where mission_id = $1 and name = 'again'", [
+    id,
+  ]);
+  assert.equal(step, { state: 'succeeded', attempt: 3 });
+  assert.is((await query("select from test_happened where mission = $1 and what = 'again'", [id])).length, 3);
+});
+
 test('a function invokes a task as a step, and a function as a mission of its own', async () => {
   const id = await begin('invoke');
   const mission = await ended(id);

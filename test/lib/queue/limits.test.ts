@@ -142,6 +142,51 @@ test('steps of missions take the same places, and a mission that waits holds no 
   await nothingIsLeft();
 });
 
+test('what durable functions invoke takes the same places, waits without a worker, and gives them back', async () => {
+  await query('truncate test_runs');
+  const ids = (
+    await query(
+      `select add_mission('function', '{"flow": "limited", "host": "e", "ms": 40}') as id from generate_series(1, 3)`,
+    )
+  ).map((row) => row.id);
+  await query(
+    `insert into task_queue (task, payload) select 'perHost', '{"host": "e", "ms": 40}' from generate_series(1, 6)`,
+  );
+  await until(
+    async () =>
+      (await query("select from ops_missions where id = any ($1) and state = 'succeeded'", [ids])).length === 3,
+    'all succeed',
+  );
+  await until(async () => (await query('select from limit_slots')).length === 0, 'all places are free');
+  assert.is(await mostAtOnce('a.host'), 2);
+  assert.is((await query("select distinct holder from test_runs where host = 'e'")).length, 15);
+  assert.is((await query("select from test_runs where host = 'e'")).length, 15);
+  await nothingIsLeft();
+});
+
+test('a job that ends as poison gives its place back', async () => {
+  await query('truncate test_runs');
+  const job = (await one(`select add_job('perHost', '{"host": "f", "ms": 60000}') as id`)).id;
+  await until(async () => (await query("select from test_runs where host = 'f'")).length === 1, 'it runs');
+  const pool = (await one('select locked_by from graphile_worker._private_jobs where id = $1', [job])).locked_by;
+  await query("insert into job_crashes (job_id, crashes, last_cause) values ($1, 2, 'a test says so')", [job]);
+  const live = await one('select * from workers where pool_id = $1', [pool]);
+  // In one transaction, so that the pool, which lives, does not notice that it was dead.
+  const client = await database.admin.connect();
+  try {
+    await client.query('begin');
+    assert.is((await client.query("select release_pool($1, 'a test') as n", [pool])).rows[0].n >= 1, true);
+    await client.query("update workers set state = 'live', ended_at = null, end_reason = null where pool_id = $1", [
+      live.pool_id,
+    ]);
+    await client.query('commit');
+  } finally {
+    client.release();
+  }
+  assert.is((await one('select error_class from job_history where job_id = $1', [job])).error_class, 'poison');
+  await nothingIsLeft();
+});
+
 test('a rate spaces the starts of all workers evenly, also where only a worker knows the key', async () => {
   await query('truncate test_runs');
   const before = Date.now();
