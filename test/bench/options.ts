@@ -37,7 +37,7 @@ export interface BenchOptions {
   profile: string | undefined;
 }
 
-export const USAGE = `npm run bench -- [--rounds N] [--jobs N] [--missions N] [--history N] [--backup-rows N] [--only <measure>] [--small] [--profile <folder>]`;
+export const USAGE = `npm run bench -- [--rounds N] [--jobs N] [--missions N] [--history N] [--idle-ms N] [--backup-rows N] [--only <measure>] [--small] [--profile <folder>]`;
 
 const FULL = {
   rounds: 5,
@@ -87,6 +87,7 @@ export function readOptions(args: string[], measures: readonly string[]): BenchO
       jobs: { type: 'string' },
       missions: { type: 'string' },
       history: { type: 'string' },
+      'idle-ms': { type: 'string' },
       'backup-rows': { type: 'string' },
       only: { type: 'string' },
       small: { type: 'boolean', default: false },
@@ -103,6 +104,7 @@ export function readOptions(args: string[], measures: readonly string[]): BenchO
     jobs: wholeNumber('--jobs', values.jobs) ?? defaults.jobs,
     missions: wholeNumber('--missions', values.missions) ?? defaults.missions,
     history: wholeNumber('--history', values.history) ?? defaults.history,
+    idleMs: wholeNumber('--idle-ms', values['idle-ms']) ?? defaults.idleMs,
     backupRows: wholeNumber('--backup-rows', values['backup-rows']) ?? defaults.backupRows,
     only: values.only,
     small: values.small,
