@@ -1827,7 +1827,7 @@ begin
   h as (
     insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, started_at, finished_at, worker, error_class, last_error)
     select d.id, t.identifier, d.payload, u.state, d.priority, d.run_at, d.attempts, d.max_attempts, d.key, d.created_at,
-           to_timestamp(u.started / 1000), to_timestamp(u.finished / 1000), d.locked_by, u.error_class, u.message
+           now() - u.started * interval '1 millisecond', now() - u.finished * interval '1 millisecond', d.locked_by, u.error_class, u.message
     from d join u on u.id = d.id join graphile_worker._private_tasks t on t.id = d.task_id
     returning job_id, task, state, error_class, last_error, attempts),
   e as (
@@ -1856,7 +1856,7 @@ begin
   return ended;
 end $$;
 
-COMMENT ON FUNCTION public.end_failed_jobs(specs json, holder text) IS 'Releases or ends the jobs that the holder still holds, by an array of {id, kind: retry | final | give_back, message, delay_ms, error_class, state, started, finished}; returns how many. The database''s clock decides when a retry is due.';
+COMMENT ON FUNCTION public.end_failed_jobs(specs json, holder text) IS 'Releases or ends the jobs that the holder still holds, by an array of {id, kind: retry | final | give_back, message, delay_ms, error_class, state, started, finished} (ms ago); returns how many. The database''s clock decides when a retry is due.';
 
 CREATE FUNCTION public.end_interest_run(interest bigint, error text DEFAULT NULL::text) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -1904,7 +1904,7 @@ begin
   h as (
     insert into job_history (job_id, task, payload, state, priority, run_at, attempts, max_attempts, job_key, created_at, started_at, finished_at, worker, result)
     select d.id, t.identifier, d.payload, 'succeeded', d.priority, d.run_at, d.attempts, d.max_attempts, d.key, d.created_at,
-           to_timestamp(u.started / 1000), to_timestamp(u.finished / 1000), d.locked_by, u.result::json
+           now() - u.started * interval '1 millisecond', now() - u.finished * interval '1 millisecond', d.locked_by, u.result::json
     from d join unnest(ids, results, starts, ends) u(id, result, started, finished) on u.id = d.id
     join graphile_worker._private_tasks t on t.id = d.task_id)
   select count(*), string_agg(d.id::text, ',') into ended, ended_ids from d;
@@ -1917,7 +1917,7 @@ begin
   return ended;
 end $$;
 
-COMMENT ON FUNCTION public.end_succeeded_jobs(ids bigint[], results text[], starts double precision[], ends double precision[], holder text) IS 'Ends the jobs that the holder still holds as succeeded, with their results (JSON text) and times (epoch ms); returns how many.';
+COMMENT ON FUNCTION public.end_succeeded_jobs(ids bigint[], results text[], starts double precision[], ends double precision[], holder text) IS 'Ends the jobs that the holder still holds as succeeded, with their results (JSON text) and how long ago (ms) they started and finished: no host''s clock is asked; returns how many.';
 
 CREATE FUNCTION public.ensure_job(mission bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4404,7 +4404,7 @@ begin
   kept as (
     update workers w set running = b.running, rss_bytes = b.rss_bytes, loop_lag_ms = b.loop_lag_ms, seen_at = clock_now(),
       -- A gap, or a clock that went back.
-      streak_since = case when w.seen_at between clock_now() - interval '2.5 seconds' and clock_now() then w.streak_since else clock_now() end
+      streak_since = case when w.seen_at between clock_now() - interval '5 seconds' and clock_now() then w.streak_since else clock_now() end
     from beats b where w.pool_id = b.pool_id and w.state = 'live'
     returning w.pool_id, w.streak_since)
   select coalesce(array_agg(pool_id), '{}'), coalesce(bool_and(streak_since <= clock_now() - interval '15 seconds'), false) into renewed, judges from kept;
@@ -5517,8 +5517,14 @@ begin
     return null;
   end if;
   if was.session_tag is not null then
-    perform pg_terminate_backend(a.pid, 2000) from pg_stat_activity a
-      where a.datname = current_database() and a.application_name like '%@' || was.session_tag and a.pid <> pg_backend_pid();
+    -- All are told, then waited for, 2 s at most: one after the other each would take a tenth of a second.
+    for n in 1..40 loop
+      perform pg_stat_clear_snapshot();
+      perform case when n = 1 then pg_terminate_backend(a.pid) end from pg_stat_activity a
+        where a.datname = current_database() and a.application_name like '%@' || was.session_tag and a.pid <> pg_backend_pid();
+      exit when not found;
+      perform pg_sleep(0.05);
+    end loop;
   end if;
   return release_pool(silent_pool, format('no sign of life for %s s of process %s on %s (%s): its lease ran out',
     round(extract(epoch from clock_now() - was.seen_at)::numeric, 1), was.pid, was.host, was.name));
