@@ -32,6 +32,7 @@ export function fakeFeed(state: Partial<State> = {}): FakeFeed {
     demand: (viewer, demand) => void (demand ? viewers.add(viewer) : viewers.delete(viewer)),
     demands: () => viewers.size,
     retry: () => undefined,
+    refresh: () => undefined,
     setRedis: (redis: Link) => set({ redis }),
     polls: () => 0,
     stop: async () => undefined,

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { CODE_ROOT } from '../../lib/config/index.ts';
 import { emptyState } from '../../tui/feed/state.ts';
 import { keyTables } from '../../tui/guide.ts';
+import { readableMarkdown } from '../../tui/pages/canvas.ts';
 import { PAGES } from '../../tui/pages/index.ts';
 import { KEYS, PAGE_KEYS } from '../../tui/session/keyTable.ts';
 import { shell } from '../../tui/session/shell.ts';
@@ -100,6 +101,16 @@ test('TERM is looked up, never used as it came', () => {
   assert.is((planTerminal({ TERM: 'linux', LANG: 'C.UTF-8' }) as { charts: boolean }).charts, false);
   assert.match(String(planTerminal({ TERM: 'dumb' })), /dumb/);
   assert.match(String(planTerminal({})), /nothing/);
+});
+
+test('a table of Markdown that an agent drew stands in columns, numbers to the right', () => {
+  const text = readableMarkdown(
+    '# Market\n\n| venue | price | change |\n|---|---:|---|\n| Alpha | 101.2 | +0.4% |\n| B | 98 | -1.1% |\n\n**end** | x',
+  );
+  assert.is(
+    text,
+    'MARKET\n\nvenue  price  change\n-----  -----  ------\nAlpha  101.2   +0.4%\nB         98   -1.1%\n\nend | x',
+  );
 });
 
 test.run();

@@ -167,7 +167,7 @@ export function sampleState(change: Partial<State> = {}): Partial<State> {
         }),
         missionRow(11, {
           state: 'waiting',
-          wait_reason: 'retry',
+          wait_reason: 'backoff',
           wake_at: new Date(NOON + 60_000).toISOString(),
           finished_at: null,
           done: 2,

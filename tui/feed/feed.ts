@@ -37,6 +37,8 @@ export interface Feed {
   demand: (viewer: object, demand: Demand | undefined) => void;
   /** Tries the link now. */
   retry: () => void;
+  /** Something was changed from here: all of it is read again at once, also what is not read at each poll. */
+  refresh: () => void;
   setRedis: (link: Link) => void;
   /** Statements sent so far. */
   polls: () => number;
@@ -270,6 +272,10 @@ export function openFeed({
     retry: () => {
       pause = RETRY_MS.first;
       if (!busy) schedule(0);
+    },
+    refresh: () => {
+      askedAt.clear();
+      hurry(0);
     },
     setRedis: (redis) => publish({ ...state, redis }),
     polls: () => polls,

@@ -18,12 +18,17 @@ const ORDER = ['debug', 'info', 'warning', 'error', 'critical'];
 const subject = (event: EventRow): string =>
   event.mission_id !== null ? `m${event.mission_id}` : event.job !== null ? `j${event.job}` : '';
 
+/** What is read first where not all of it has room. */
+const FIRST = ['error', 'step', 'title', 'task', 'key', 'question', 'answer'];
+const place = (key: string): number => (FIRST.includes(key) ? FIRST.indexOf(key) : FIRST.length);
+
 /** A payload as `key: value` pairs, which read easier than JSON. */
 export function payloadText(payload: string): string {
   try {
     const value = JSON.parse(payload) as Record<string, unknown>;
     return Object.entries(value)
       .filter(([, one]) => one !== null && one !== '')
+      .sort(([a], [b]) => place(a) - place(b))
       .map(
         ([key, one]) =>
           `${key}: ${typeof one === 'object' ? JSON.stringify(one) : typeof one === 'number' ? Math.round(one * 100) / 100 : String(one)}`,

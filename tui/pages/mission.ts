@@ -2,7 +2,7 @@ import { rowsOfSection } from '../feed/rows.ts';
 import { between, clock, dollars, errorText, since } from '../view/format.ts';
 import { type Line, line, type Rect } from '../view/frame.ts';
 import { rowsOf } from '../view/layout.ts';
-import { stateSpan } from '../view/states.ts';
+import { stateSpan, waitText } from '../view/states.ts';
 import { windowStart } from '../view/table.ts';
 import { wrap } from '../view/text.ts';
 import { payloadText } from './events.ts';
@@ -10,14 +10,14 @@ import { cursorOf } from './list.ts';
 import { DETAIL, type Detail, type Step } from './missionDetail.ts';
 import { depths, firstTrouble, stepLine, stepText } from './missionSteps.ts';
 import { MISSION_ACTS, MISSION_PAUSES } from './missions.ts';
-import type { Page, PageInput, RowRef } from './types.ts';
+import type { Act, Page, PageInput, RowRef } from './types.ts';
 
 function head(mission: Detail, input: PageInput): Line[] {
   const { now, glyphs, area } = input;
   const columns = area.width - 2;
   const lines: Line[] = [];
   const waiting = mission.wait_reason
-    ? `: ${mission.wait_reason}${mission.wake_at ? ` until ${clock(mission.wake_at, now)}` : ''}`
+    ? `: ${waitText(mission.wait_reason, mission.wake_at ? clock(mission.wake_at, now) : undefined)}`
     : '';
   const took = mission.finished_at
     ? `took ${between(mission.started_at ?? mission.created_at, mission.finished_at)}`
@@ -81,6 +81,7 @@ function events(mission: Detail, now: number): Line[] {
 
 /** The cursor is on a step; most acts are on its mission. */
 const ofMission = (row: RowRef): RowRef => ({ id: String(row.data?.mission), state: String(row.data?.missionState) });
+const onMission = (act: Act): Act => ({ ...act, on: (row) => act.on(ofMission(row)) });
 
 export const mission: Page = {
   name: 'mission',
@@ -89,7 +90,7 @@ export const mission: Page = {
   about: 'one mission: its error first, its steps as a tree with their times, what went in and came out',
   sections: [DETAIL],
   acts: [
-    ...[...MISSION_ACTS, ...MISSION_PAUSES].map((act) => ({ ...act, on: (row: RowRef) => act.on(ofMission(row)) })),
+    ...MISSION_ACTS.map(onMission),
     {
       key: 'f',
       label: 'from here',
@@ -103,6 +104,7 @@ export const mission: Page = {
           : `${id} is ${state}: it is taken up from a step when it has ended`;
       },
     },
+    ...MISSION_PAUSES.map(onMission),
   ],
   view: (input) => {
     const { state, place, area, ui, now } = input;

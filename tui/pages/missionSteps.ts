@@ -51,12 +51,13 @@ export function stepLine(
   const tries = step.attempt > 1 || step.state === 'failed' ? ` ${step.attempt}/${step.max_attempts}` : '';
   const note = noteOf(step, now);
   const barWidth = columns >= 90 ? Math.floor(columns * 0.25) : 0;
-  const style = styleOf(step.state);
+  const shown = step.state === 'queued' && step.error ? 'retrying' : step.state;
+  const style = styleOf(shown);
   const fixed: Span[] = [
     [here ? glyphs.cursor : ' ', 'accent'],
     name,
     ' ',
-    stateSpan(step.state, glyphs, step.state.padEnd(9)),
+    stateSpan(shown, glyphs, shown.padEnd(9)),
     took.padStart(9),
     [tries.padEnd(5), 'warn'],
     ' ',
@@ -109,6 +110,6 @@ export function stepText(step: Step, now: number, columns: number): Line[] {
 export function firstTrouble(steps: readonly Step[]): number {
   if (steps.length === 0) return -1;
   const bad = steps.findIndex(({ state }) => state === 'failed' || state === 'unknown');
-  const running = steps.findIndex(({ state }) => state === 'running');
-  return bad >= 0 ? bad : running >= 0 ? running : steps.length - 1;
+  const open = steps.findIndex(({ state, error }) => state === 'running' || (state === 'queued' && error));
+  return bad >= 0 ? bad : open >= 0 ? open : steps.length - 1;
 }

@@ -3,7 +3,7 @@ import { MISSION_LIMIT, MISSIONS } from '../feed/sections.ts';
 import { between, clock, since } from '../view/format.ts';
 import type { Span } from '../view/frame.ts';
 import type { Glyphs } from '../view/glyphs.ts';
-import { stateSpan } from '../view/states.ts';
+import { stateSpan, waitText } from '../view/states.ts';
 import { type ListItem, listPanel } from './list.ts';
 import type { Act, Page, PageInput } from './types.ts';
 
@@ -27,9 +27,8 @@ export function doing(mission: MissionRow, now: number): Span {
   if (mission.paused) return ['paused', 'warn'];
   if (mission.unknown > 0 && OPEN.has(mission.state)) return ['a step ended unknown: somebody must look', 'bad'];
   if (mission.state === 'waiting') {
-    const until =
-      mission.wake_at && new Date(mission.wake_at).getTime() > now ? ` until ${clock(mission.wake_at, now)}` : '';
-    return [`waits${mission.wait_reason ? `: ${mission.wait_reason}` : ''}${until}`, 'warn'];
+    const later = mission.wake_at !== null && new Date(mission.wake_at).getTime() > now;
+    return [waitText(mission.wait_reason ?? 'its turn', later ? clock(mission.wake_at, now) : undefined), 'warn'];
   }
   if (mission.now) return [`at ${mission.now}`, 'info'];
   return '';

@@ -35,7 +35,7 @@ export const schedule = listPage<ScheduleRow>({
     { head: 'went', size: 12 },
     { head: 'next', size: 12 },
     { head: 'in', size: 10, right: true, from: 70 },
-    { head: 'line', grow: 1 },
+    { head: 'line', grow: 1, from: 90 },
   ],
   item: (row, { now, glyphs }) => {
     const wentStyle = row.last_state === 'failed' ? 'bad' : row.last_state === 'succeeded' ? 'good' : 'plain';

@@ -35,7 +35,7 @@ export function createDialogs(desk: Desk, hands: Hands): Dialogs {
       },
       finished: () => {
         here.marked.clear();
-        feed.retry();
+        feed.refresh();
       },
     });
   }

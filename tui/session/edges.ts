@@ -1,5 +1,6 @@
 import { type Day, rowsOfSection, sectionOf, type Work, type WorkerRow } from '../feed/rows.ts';
 import { isThere, PAGES } from '../pages/index.ts';
+import type { PageView } from '../pages/types.ts';
 import { count, dollars, plural } from '../view/format.ts';
 import type { Line, Span } from '../view/frame.ts';
 import { clean, width } from '../view/text.ts';
@@ -74,7 +75,7 @@ const tabsWidth = (words: readonly string[], gap: number): number =>
   words.reduce((sum, word) => sum + gap + (word === '' ? 0 : word.length + 1), -1);
 
 /** The keys of here; or what is being typed; or what was just done. */
-export function footer(input: ShellInput): Line {
+export function footer(input: ShellInput, view: PageView): Line {
   const { prompt, flash, page, glyphs, columns, ui } = input;
   if (prompt)
     return {
@@ -86,7 +87,10 @@ export function footer(input: ShellInput): Line {
     };
   if (flash) return { spans: [[` ${flash.text}`, flash.style]] };
   const keyOf = ({ keys, label }: KeyEntry): [string, string] => [shownKey(keys[0]!), label!];
-  const named = KEYS.filter(({ label }) => label !== undefined && (label !== 'state' || page.filters));
+  const row = view.rows[view.cursor];
+  const fits = (label: string) =>
+    label === 'state' ? page.filters !== undefined : label !== 'open' || row?.open !== undefined || row?.folds === true;
+  const named = KEYS.filter(({ label }) => label !== undefined && fits(label));
   const always = new Set(['go', 'help', 'quit']);
   const items: [string, string][] = [
     ...named.filter(({ label }) => label === 'open').map(keyOf),

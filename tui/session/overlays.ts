@@ -57,7 +57,9 @@ export function overlayPanels(input: ShellInput, area: Rect): Panel[] {
   }
   const lines = [
     line(),
-    ...overlay.lines.map((text) => line(`  ${text}`)),
+    ...overlay.lines
+      .flatMap((text) => (text === '' ? [''] : wrap(text, columns - 10, 6)))
+      .map((text) => line(`  ${text}`)),
     line(),
     line(['  > ', 'accent'], overlay.typed, ['▏', 'accent']),
     line(),

@@ -56,7 +56,7 @@ export function shell(input: ShellInput): Shell {
       }),
     ),
     ...view.panels.map((panel) => (lost ? dimmed(panel) : panel)),
-    { id: 'footer', x: 0, y: rows - 1, width: columns, height: 1, lines: [footer(input)] },
+    { id: 'footer', x: 0, y: rows - 1, width: columns, height: 1, lines: [footer(input, view)] },
     ...overlayPanels(input, area),
   ];
   return { frame: { width: columns, height: rows, panels }, view };

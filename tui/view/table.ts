@@ -4,7 +4,7 @@ import { clean, cut, width } from './text.ts';
 
 export interface Column {
   readonly head: string;
-  /** Columns wide; of those that have none, `grow` shares what is left. */
+  /** At most so many columns wide, and no wider than its longest text; of those that have none, `grow` shares what is left. */
   readonly size?: number;
   readonly grow?: number;
   readonly right?: boolean;
@@ -37,6 +37,20 @@ export function windowStart(cursor: number, rows: number, height: number): numbe
   return Math.max(0, Math.min(rows - height, cursor - Math.floor(height / 2)));
 }
 
+/** Narrow columns stay as they are, so that a list does not move with each change of a number. */
+const SHRINKS_FROM = 10;
+
+function sizeOf({ size, head }: Column, index: number, rows: readonly Row[]): number | undefined {
+  if (size === undefined || size < SHRINKS_FROM) return size;
+  let longest = head.length;
+  for (const { cells } of rows) {
+    const cell = cells[index] ?? '';
+    longest = Math.max(longest, width(clean(typeof cell === 'string' ? cell : cell[0])));
+    if (longest >= size) return size;
+  }
+  return longest;
+}
+
 /** A table as lines: a head, then only the rows that are in sight. */
 export function table({
   columns,
@@ -51,11 +65,12 @@ export function table({
   if (rows.length === 0) return [{ spans: [[` ${empty}`, 'dim']] }];
   const shown = columns.map((column, index) => ({ column, index })).filter(({ column }) => (column.from ?? 0) <= total);
   const gaps = shown.length;
-  const fixed = shown.reduce((sum, { column }) => sum + (column.size ?? 0), 0);
+  const most = shown.map(({ column, index }) => sizeOf(column, index, rows));
+  const fixed = most.reduce<number>((sum, size) => sum + (size ?? 0), 0);
   const shares = shown.reduce((sum, { column }) => sum + (column.size === undefined ? (column.grow ?? 1) : 0), 0);
   let spare = Math.max(0, total - 1 - fixed - gaps);
   const sizes = shown.map(({ column }, place) => {
-    if (column.size !== undefined) return column.size;
+    if (most[place] !== undefined) return most[place];
     const rest = shown.slice(place + 1).some((other) => other.column.size === undefined);
     const size = rest ? Math.floor((Math.max(0, total - 1 - fixed - gaps) * (column.grow ?? 1)) / shares) : spare;
     spare -= size;
