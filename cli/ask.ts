@@ -10,7 +10,8 @@ import { EXIT, OpenClawError } from '../lib/errors/index.ts';
 export async function askAtTerminal(question: string, { hidden = false } = {}): Promise<string> {
   if (!process.stdin.isTTY) return (await text(process.stdin)).replace(/\r?\n$/, '');
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  process.stderr.write(`${question} `);
+  // Readline draws its line anew from the left, and would wipe out a question that is not its own; a hidden one it must not draw.
+  if (hidden) process.stderr.write(`${question} `);
   const asking = createInterface({ input: process.stdin, output: hidden ? silent : process.stderr, terminal: true });
   const gone = new Promise<never>((_resolve, reject) => {
     const stop = () => reject(new OpenClawError('E_NO_ANSWER', 'nothing was answered', { exitCode: EXIT.usage }));
@@ -18,7 +19,7 @@ export async function askAtTerminal(question: string, { hidden = false } = {}): 
     asking.once('close', stop);
   });
   try {
-    return await Promise.race([asking.question(''), gone]);
+    return await Promise.race([asking.question(hidden ? '' : `${question} `), gone]);
   } finally {
     gone.catch(() => undefined);
     asking.close();

@@ -19,7 +19,8 @@ let services: ReturnType<typeof serviceWatch> | undefined;
 
 /** What Atlas looks at, and how often is in agent.ts. Each look is by itself: one that fails leaves the others. */
 export const watch = {
-  agents: async ({ db, agent }: AgentContext): Promise<void> => watchAgents(db, { watcher: agent, mayRestart: true }),
+  agents: async ({ db, agent }: AgentContext): Promise<void> =>
+    watchAgents(db, { watcher: agent, mayRestart: true, upS: process.uptime() }),
   services: async ({ db, config }: AgentContext): Promise<void> => {
     services ??= serviceWatch([
       {

@@ -1,10 +1,10 @@
 import { fromDatabase, type PoolClient, type Queryable } from '../../lib/db/index.ts';
-import { messageOf, OpenClawError } from '../../lib/errors/index.ts';
+import { didYouMean, messageOf, OpenClawError } from '../../lib/errors/index.ts';
 import { scrub, toJson } from '../../lib/log/index.ts';
 import { escapeHtml } from '../../lib/telegram/index.ts';
-import { commandNamed } from './commands.ts';
+import { COMMANDS, commandNamed } from './commands.ts';
 import type { Ending, InboxRow, Outcome } from './inbox.ts';
-import { type Answer, type ChatContext, mayDo } from './types.ts';
+import { type Answer, type ChatContext, mayDo, type Role } from './types.ts';
 
 export const COMMAND_LIMIT_MS = 10_000;
 
@@ -20,8 +20,7 @@ export async function runCommand(
   edits?: string,
 ): Promise<Ending> {
   const command = commandNamed(name);
-  if (!command)
-    return say(tx, row, { text: `There is no /${name.slice(0, 40)}. /help shows what there is.` }, route, 'refused');
+  if (!command) return say(tx, row, unheardOf(name, args, context.person.role), route, 'refused');
   if (!mayDo(context.person.role, command.role)) {
     return say(
       tx,
@@ -44,6 +43,18 @@ export async function runCommand(
     const ending = await say(tx, row, { text: `⚠️ ${lines.join('\n')}` }, route, 'failed');
     return { ...ending, error: scrub(messageOf(error)).slice(0, 500) };
   }
+}
+
+/** On a phone a letter is soon wrong: what was probably meant is a button. */
+function unheardOf(name: string, args: readonly string[], role: Role): Answer {
+  const there = COMMANDS.filter((command) => mayDo(role, command.role)).map((command) => command.name);
+  const meant = didYouMean(name, there);
+  const text = `There is no /${name.slice(0, 40)}.`;
+  if (!meant) return { text: `${text} /help shows what there is.` };
+  return {
+    text: `${text} Did you mean /${meant}?`,
+    buttons: [[{ label: [`/${meant}`, ...args].join(' ').slice(0, 40), action: meant, args: [...args] }]],
+  };
 }
 
 /** A statement that Postgres refuses must not take the whole transaction, or its answer, with it. */
@@ -101,7 +112,10 @@ export async function say(
   return { route, outcome, ...(answer.later && { later: { outboxId, make: answer.later } }) };
 }
 
-const textOf = (answer: Answer) => scrub(answer.text) || escapeHtml('(nothing to show)');
+/** Verbs of the command line that are said with a slash here, with the same words behind them. */
+const SAID_HERE = /\bopenclaw (status|health|approve|reject|pause|resume|why|quota|cost)\b/g;
+
+const textOf = (answer: Answer) => scrub(answer.text).replace(SAID_HERE, '/$1') || escapeHtml('(nothing to show)');
 
 /** In place of an earlier message, which keeps its buttons. */
 export async function rewrite(db: Queryable, outboxId: string, answer: Answer): Promise<void> {

@@ -72,7 +72,7 @@ export const COMMANDS: readonly Command[] = [
     usage: 'j7 or m12',
     run: (context, args, yes) => byLetter(context, 'cancel', args, yes),
   },
-  via('pause', 'Nothing new starts', 'operator', 'pause', { usage: 'all, agent <name>, task <name>' }),
+  { name: 'pause', title: 'Nothing new starts', role: 'operator', usage: 'all, agent <name>, task <name>', run: pause },
   { name: 'resume', title: 'Starts go on', role: 'operator', usage: '[all, agent <name>, task <name>]', run: resume },
   via('why', 'Why a job or mission does not move', 'viewer', 'why', { usage: 'm12 or j7', hidden: true }),
   via('rate', 'Say how a mission was', 'operator', 'missions rate', { usage: 'm12 up, or down', hidden: true }),
@@ -168,6 +168,15 @@ async function byLetter(
   const noun = /^m\d/.test(args[0] ?? '') ? 'missions' : /^j\d/.test(args[0] ?? '') ? 'jobs' : undefined;
   if (!noun) return { text: `Which? /${verb} j7 for a job, /${verb} m12 for a mission. /missions shows the newest.` };
   return confirmed(context, verb, actionNamed(`${noun} ${verb}`), args, yes);
+}
+
+/** Ended from where it was begun. */
+async function pause(context: ChatContext, args: readonly string[], yes: boolean): Promise<Answer> {
+  const said = await confirmed(context, 'pause', actionNamed('pause'), args, yes);
+  const [scope, target] = args;
+  if (!scope || said.buttons) return said;
+  const words = [scope, ...(target && !target.startsWith('-') && scope !== 'all' ? [target] : [])];
+  return { ...said, buttons: [[{ label: `Resume ${words.join(' ')}`.slice(0, 40), action: 'resume', args: words }]] };
 }
 
 /** Without words: what is paused, each with its button. */

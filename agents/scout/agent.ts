@@ -53,7 +53,7 @@ export default defineAgent({
     {
       name: 'peers',
       cron: '*/10 * * * * *',
-      run: ({ db, agent }) => watchAgents(db, { watcher: agent, mayRestart: false }),
+      run: ({ db, agent }) => watchAgents(db, { watcher: agent, mayRestart: false, upS: process.uptime() }),
     },
   ],
 });

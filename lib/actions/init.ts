@@ -18,10 +18,23 @@ export const initActions: readonly Action[] = [
           remedy: `run it at a terminal, or write ${config.layout.envFile} (mode 600) as config/.env.example shows`,
           exitCode: EXIT.usage,
         });
-      const result = await runInit({ config, ask, say });
+      const result = await runInit({ config, ask, say }).catch((error: unknown) => {
+        if (!(error instanceof OpenClawError) || error.code !== 'E_NO_ANSWER') throw error;
+        throw new OpenClawError(error.code, 'the questions were left', {
+          remedy: 'what was answered is written; openclaw init asks for the rest at any time',
+          exitCode: EXIT.usage,
+        });
+      });
       const owned = await pairOwner({ config: configAfter(config), db, say: print ?? say, signal });
       const after = configAfter(config);
-      const { alertDirectly } = await import('../alerts/direct.ts');
+      const [{ alertDirectly }, { rememberOwners }] = await Promise.all([
+        import('../alerts/direct.ts'),
+        import('../health/index.ts'),
+      ]);
+      // The second path asks no database: whoever was paired just now is told to it first.
+      await rememberOwners(db, after.layout).catch(() =>
+        say('the owners are not known to the alerts: Postgres is away'),
+      );
       const alert = await alertDirectly(after, {
         severity: 'info',
         fingerprint: `test:${Date.now()}`,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import os from 'node:os';
 import { alertDirectly, type DirectAlert } from '../alerts/direct.ts';
 import type { Config, Layout } from '../config/index.ts';
-import { createPool, DATABASE, type Pool, transaction } from '../db/index.ts';
+import { createPool, DATABASE, type Pool, type Queryable, transaction } from '../db/index.ts';
 import { EXIT, messageOf } from '../errors/index.ts';
 import { readRunState } from '../host/runState.ts';
 import { type Logger, subjectLog } from '../log/index.ts';
@@ -219,7 +219,7 @@ async function finishInRows(run: Run, db: Pool): Promise<HealthReport> {
 }
 
 /** For the second path, which cannot ask Postgres: who is told. */
-async function rememberOwners(db: Pool, layout: Layout): Promise<void> {
+export async function rememberOwners(db: Queryable, layout: Layout): Promise<void> {
   const { rows } = await db.query<{ subject: string }>(
     "select subject from ops_devices where kind = 'telegram' and role = 'owner' and revoked_at is null order by id",
   );

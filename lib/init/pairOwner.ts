@@ -38,7 +38,7 @@ export async function pairOwner({ config, db, say, signal, limitMs = LIMIT_MS }:
     return false;
   }
   say(
-    `Pair your Telegram: write ${inHalves(code)} to @${bot} within ${Math.round(limitMs / 60_000)} minutes (Ctrl-C: later).`,
+    `Pair your Telegram: write ${inHalves(code)} to @${bot} (${Math.round(limitMs / 60_000)} minutes; Ctrl-C: later).`,
   );
   try {
     const person = await waitForCode(api, code, Date.now() + limitMs, signal);
@@ -74,10 +74,19 @@ async function waitForCode(
   signal: AbortSignal | undefined,
 ): Promise<Writer | undefined> {
   while (Date.now() < deadline && !signal?.aborted) {
-    const updates = await api.getUpdates({
-      timeout: Math.max(0, Math.min(POLL_S, Math.floor((deadline - Date.now()) / 1000))),
-      allowed_updates: ['message'],
-    });
+    const updates = await api
+      .getUpdates(
+        {
+          timeout: Math.max(0, Math.min(POLL_S, Math.floor((deadline - Date.now()) / 1000))),
+          allowed_updates: ['message'],
+        },
+        signal as Parameters<TelegramApi['getUpdates']>[1],
+      )
+      .catch((error: unknown) => {
+        // Whoever presses Ctrl-C is not kept until Telegram answers.
+        if (signal?.aborted) return [];
+        throw error;
+      });
     for (const { update_id, message } of updates) {
       const said = message?.text?.toUpperCase().replace(/[^A-Z0-9]/g, '');
       if (said !== code || message?.chat.type !== 'private' || 'forward_origin' in message) continue;

@@ -5,6 +5,8 @@ import { messageOf } from '../errors/index.ts';
 export interface Asked {
   readonly key: KeyName;
   readonly question: string;
+  /** Where it is had from, for whoever has none yet. */
+  readonly lead?: string;
   readonly hidden: boolean;
   /** Tries the value at the service. @returns what it said. @throws when it does not take it. */
   readonly probe?: (value: string, all: Readonly<Record<string, string | undefined>>) => Promise<string>;
@@ -32,7 +34,8 @@ const models =
 export const ASKED: readonly Asked[] = [
   {
     key: 'TELEGRAM_BOT_TOKEN',
-    question: 'Telegram: the token of the bot (write /newbot to @BotFather, it gives one)',
+    lead: 'Telegram: open a chat with @BotFather there, write /newbot and choose two names; it answers with a token.',
+    question: 'Telegram: the token of your bot',
     hidden: true,
     probe: async (value, all) => {
       const body = await get(`${base(all, 'TELEGRAM_BASE_URL', 'https://api.telegram.org')}/bot${value}/getMe`, {});
@@ -41,7 +44,7 @@ export const ASKED: readonly Asked[] = [
   },
   {
     key: 'TELEGRAM_ALLOWED_USER_IDS',
-    question: 'Telegram: numeric user ids that are let in (Enter: you are paired by a code in a moment)',
+    question: 'Telegram: user ids to let in (Enter: you pair by a code)',
     hidden: false,
   },
   {
@@ -89,7 +92,7 @@ export const ASKED: readonly Asked[] = [
       return 'a search went well';
     },
   },
-  { key: 'GMAIL_ADDRESS', question: 'Mail: the Gmail address of the second path of alerts', hidden: false },
+  { key: 'GMAIL_ADDRESS', question: 'Mail: a Gmail address, the second path of alerts', hidden: false },
   {
     key: 'GMAIL_APP_PASSWORD',
     question: 'Mail: an app password of that account',
@@ -103,7 +106,7 @@ export const ASKED: readonly Asked[] = [
   },
   {
     key: 'HEALTHCHECK_PING_URL',
-    question: 'Outside watch: the address to ping (healthchecks.io or the like)',
+    question: 'Outside watch: address to ping (healthchecks.io, say)',
     hidden: true,
     probe: async (value) => {
       const response = await fetch(value, { signal: AbortSignal.timeout(LIMIT_MS) });

@@ -65,8 +65,9 @@ async function answerFor(
   say: InitContext['say'],
 ): Promise<string | null | undefined> {
   const has = Boolean(current[asked.key]);
+  if (asked.lead && !has) say(asked.lead);
   for (let attempt = 1; attempt <= TRIES; attempt++) {
-    const hint = has ? ' [set; Enter keeps it, - takes it out]' : ' [Enter skips it]';
+    const hint = has ? ' [set: Enter keeps, - removes]' : ' [Enter skips]';
     const text = (await ask(`${asked.question}${hint}:`, { hidden: asked.hidden })).trim();
     if (text === '') return undefined;
     if (text === '-') return has ? null : undefined;

@@ -22,7 +22,12 @@ export interface AgentWatch {
   readonly watcher: string;
   /** Whether it may end a process that hangs, or only tells. */
   readonly mayRestart: boolean;
+  /** How long the watcher itself runs. */
+  readonly upS: number;
 }
+
+/** After a start of the whole, or of the machine, the others come within it: their silence from before says nothing. */
+const COMING_S = 30;
 
 /**
  * Looks at the other agents from outside their processes, by their beats. Silence is an incident; an agent that was told to
@@ -30,7 +35,7 @@ export interface AgentWatch {
  */
 export async function watchAgents(
   db: Queryable,
-  { watcher, mayRestart }: AgentWatch,
+  { watcher, mayRestart, upS }: AgentWatch,
   signal: (pid: number) => void = terminate,
 ): Promise<void> {
   const { rows } = await db.query<AgentRow>(
@@ -47,6 +52,7 @@ export async function watchAgents(
       await resolveIncident(db, 'agent_down', agent.id, `${agent.name} beats again.`);
       continue;
     }
+    if (upS < COMING_S && (agent.silent_s ?? 0) > upS) continue;
     const hangs =
       agent.host === os.hostname() &&
       agent.pid !== null &&

@@ -34,6 +34,12 @@ export interface FakeTelegram extends Omit<FakeServer, 'script'> {
   file(id: string, content: Buffer, path?: string): void;
 }
 
+/** As curl sends it: all of it is text. */
+function formOf(body: string): Record<string, unknown> {
+  const given = Object.fromEntries(new URLSearchParams(body));
+  return { ...given, ...(given.chat_id && { chat_id: Number(given.chat_id) }) };
+}
+
 const TAGS = new Set(['b', 'i', 'u', 's', 'code', 'pre', 'a', 'blockquote']);
 
 /** The Bot API as far as a bot of ours uses it, with its envelope, its texts of errors, its long poll and its limits. */
@@ -180,7 +186,7 @@ export async function fakeTelegram({
     },
   };
 
-  const server = await fakeServer(async ({ path, json, query }: Received) => {
+  const server = await fakeServer(async ({ path, json, query, headers, body }: Received) => {
     const [, download, given, rest] = /^(\/file)?\/bot([^/]+)\/(.+)$/.exec(path) ?? [];
     if (given === undefined || !/^\d+:/.test(given)) return no(404, 'Not Found');
     if (given !== token) return no(401, 'Unauthorized');
@@ -190,7 +196,8 @@ export async function fakeTelegram({
         ? { body: file.content.toString('latin1'), headers: { 'content-type': 'application/octet-stream' } }
         : no(404, 'Not Found');
     }
-    const args = { ...Object.fromEntries(query), ...((json as object) ?? {}) } as Record<string, unknown>;
+    const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded') ? formOf(body) : {};
+    const args = { ...Object.fromEntries(query), ...form, ...((json as object) ?? {}) } as Record<string, unknown>;
     log.push({ method: rest!, args });
     const forced = scripted.get(rest!)?.shift();
     if (forced) return forced;

@@ -43,7 +43,8 @@ const incidents = () =>
     'select kind, subject, state, severity, seen, what, why, tried, needed, extract(epoch from opened_at - $1::timestamptz)::integer as at from ops_incidents order by id',
     ['2026-11-01T00:00:00Z'],
   );
-const look = (kill?: (pid: number) => void) => watchAgents(database.pool, { watcher: 'atlas', mayRestart: true }, kill);
+const look = (kill?: (pid: number) => void, upS = 1000) =>
+  watchAgents(database.pool, { watcher: 'atlas', mayRestart: true, upS }, kill);
 
 test('an agent that falls silent is an incident within 90 s, told once, and over when it beats again', async () => {
   for (let second = 0; second <= 60; second += 5) {
@@ -106,6 +107,16 @@ test('an agent that a person has stopped is no incident', async () => {
   await look();
   assert.is((await incidents()).length, 1);
   await query("update ops_agents set wanted = 'running' where id = 'scout'");
+});
+
+test('whoever was silent before its watcher began has half a minute to come as well', async () => {
+  await clock(9010);
+  await look(undefined, 8);
+  assert.is((await incidents()).length, 1, 'all of it has just been started');
+  await look(undefined, 31);
+  assert.is((await incidents()).length, 2);
+  await beat('scout', 9010);
+  await look(undefined, 31);
 });
 
 test('a process that is there and hangs is told to end, three times an hour at most; another process with its pid never', async () => {
