@@ -42,7 +42,7 @@ test('it asks, tries each key live, writes .env for its owner only, and can be r
 
   const answers: Record<string, string[]> = {
     'Telegram: the token': ['not a token', TOKEN],
-    'Telegram: numeric': ['42'],
+    'Telegram: user ids': ['42'],
     'MiniMax: API key': ['wrong-key-1234', 'good-key-1234'],
     'keep it all the same': ['n'],
   };
