@@ -7,7 +7,7 @@ import { SERVERS_HOME } from './harness/servers.ts';
 import { temporaryHome } from './harness/temporaryHome.ts';
 import { endGroup, type FileResult, runTestFile } from './harness/testFile.ts';
 
-// `npm test [-- filter...]`: every test file, or those whose path contains one of the filters. The last line is
+// `npm test [-- filter...]`: every test file, or those whose path contains one of the filters, two at a time. The last line is
 // `N passed, N failed`; the exit code is 1 where any failed.
 //
 // A file that failed beside another one runs once more, alone: tests that kill processes and wait for leases starve on a
@@ -18,6 +18,32 @@ const ROOT = path.resolve(import.meta.dirname, '..');
 const FILE_LIMIT_MS = 180_000;
 const UNSTEADY_LIMIT = 3;
 const AT_ONCE = Math.min(2, os.availableParallelism());
+/**
+ * These wait more than they work (for a lease to run out, a server to come up, a second to pass): where there are two cores a
+ * third lane runs them beside the others, which take what is left of them at the end.
+ */
+const WAIT =
+  /^test\/(agents|canary|lib\/(agents|alerts|db|doctor|workers)|lib\/servers\/(start|recovery|configured)|lib\/missions\/(doorbell|functions|again|knownDefects)|lib\/queue\/(limits|starts)|lib\/tasks\/programs|tui\/(pty|ssh|feed))/;
+/** The longest are begun first, or one of them would run on by itself at the end. */
+const LONGEST = [
+  'canary/secrets',
+  'lib/backup/create',
+  'lib/servers/start',
+  'lib/servers/recovery',
+  'lib/backup/restore',
+  'cli/verbs',
+  'lib/workers/kill',
+  'tui/pty',
+  'lib/missions/functions',
+  'agents/milkbot/chat',
+  'sql/gate',
+  'lib/queue/manyJobs',
+  'lib/queue/fence',
+  'lib/agents/loop',
+  'lib/providers/chat',
+  'lib/missions/questions',
+  'tui/ssh',
+].map((name) => `test/${name}.test.ts`);
 /** chaos and bench have runs of their own; fakes are what tests use. */
 const ELSEWHERE = /^test\/(bench|chaos|fakes)\//;
 
@@ -28,7 +54,10 @@ function testFiles(filters: readonly string[]): string[] {
   const files = globSync('test/**/*.test.ts', { cwd: ROOT }).filter(
     (file) => !ELSEWHERE.test(file) && !file.includes('node_modules'),
   );
-  return files.filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter))).sort();
+  const rank = (file: string) => (LONGEST.includes(file) ? LONGEST.indexOf(file) : LONGEST.length);
+  return files
+    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
+    .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
 function report(file: string, result: FileResult): void {
@@ -47,13 +76,15 @@ interface Results {
 }
 
 async function runAll(files: readonly string[], home: string): Promise<Results> {
-  const waiting = [...files];
+  const works = files.filter((file) => !WAIT.test(file));
+  const waits = files.filter((file) => WAIT.test(file));
   const results: FileResult[] = [];
   const failed: { file: string; result: FileResult }[] = [];
   const env = { ...process.env, [SERVERS_HOME]: home };
   const onGroup = (group: number, alive: boolean) => void (alive ? running.add(group) : running.delete(group));
-  const lane = async () => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+  const lane = async (...queues: string[][]) => {
+    const next = () => queues.find((queue) => queue.length > 0)?.shift();
+    for (let file = next(); file !== undefined; file = next()) {
       const result = await run(file);
       if (result.failed > 0) failed.push({ file, result });
       else results.push(result);
@@ -64,7 +95,9 @@ async function runAll(files: readonly string[], home: string): Promise<Results> 
     report(file, result);
     return result;
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  const lanes = Array.from({ length: AT_ONCE }, () => lane(works, waits));
+  if (AT_ONCE > 1) lanes.push(lane(waits));
+  await Promise.all(lanes);
   const unsteady: string[] = [];
   const again = failed.length > UNSTEADY_LIMIT || files.length === 1 ? [] : failed;
   if (again.length === 0) results.push(...failed.map(({ result }) => result));

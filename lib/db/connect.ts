@@ -63,6 +63,9 @@ export function createPool(url: string, { name, max = 4, actor, source, log, set
   return keepingRefused(pool);
 }
 
+/** A prepared statement that the server has forgotten, or whose result has changed with the schema: the session goes on refusing it. */
+const STALE = new Set(['26000', '0A000']);
+
 /**
  * A statement that Postgres refuses says nothing against its connection, which pg's pool would give up: a new one is a process of
  * the server and costs more than fifty statements.
@@ -74,7 +77,8 @@ function keepingRefused(pool: Pool): Pool {
     try {
       return await client.query(...given);
     } catch (error) {
-      if (!(error instanceof pg.DatabaseError) || error.severity === 'FATAL') broken = error as Error;
+      if (!(error instanceof pg.DatabaseError) || error.severity === 'FATAL' || STALE.has(error.code ?? ''))
+        broken = error as Error;
       throw error;
     } finally {
       client.release(broken);

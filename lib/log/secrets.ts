@@ -38,10 +38,12 @@ export function holdsSecret(text: string): boolean {
 /** As scrub, for JSON text: the result is valid JSON where the text was. */
 export function scrubJsonText(json: string): string {
   jsonPattern ??= patternOf([...known].filter(isJsonContent));
-  return json.replace(jsonPattern, (match: string, ...rest) => {
-    const { keep } = rest.at(-1) as { keep?: string };
+  return json.replace(jsonPattern, (match: string, ...given) => {
+    const { keep } = given.at(-1) as { keep?: string };
     if (keep !== undefined) return `${keep}[redacted]`;
-    return startsInEscape(json, rest.at(-3) as number) ? match : '[redacted]';
+    // What begins inside of an escape is not the secret, and half an escape is no JSON; the secret may be what follows it.
+    const rest = restOfEscape(json, given.at(-3) as number);
+    return rest === 0 ? '[redacted]' : match.slice(0, rest) + scrubJsonText(match.slice(rest));
   });
 }
 
@@ -66,8 +68,10 @@ function isJsonContent(spelling: string): boolean {
   }
 }
 
-/** Whether `offset` is inside `\n` or `\u001b`: what begins there is not the secret, and half an escape is no JSON. */
-function startsInEscape(json: string, offset: number): boolean {
-  const before = /\\+(?:u[0-9a-f]{0,3})?$/.exec(json.slice(Math.max(0, offset - 256), offset))?.[0] ?? '';
-  return before.replace(/u.*$/, '').length % 2 === 1;
+/** How much of an escape, `\n` or `\u001b`, is still to come at `offset`: 0 outside of one. */
+function restOfEscape(json: string, offset: number): number {
+  const [, slashes = '', code] = /(\\+)(u[0-9a-f]{0,3})?$/.exec(json.slice(Math.max(0, offset - 256), offset)) ?? [];
+  if (slashes.length % 2 === 0) return 0;
+  if (code !== undefined) return 5 - code.length;
+  return json[offset] === 'u' ? 5 : 1;
 }

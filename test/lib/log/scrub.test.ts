@@ -222,6 +222,12 @@ test('a known secret is never in the result, wherever it was', () => {
   );
 });
 
+test('what looks like a token and begins inside of an escape hides nothing that follows it', () => {
+  const text = `\ud800123456789:Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4z${canary}`;
+  const line = scrubJsonText(JSON.stringify([text]));
+  assert.deepEqual(JSON.parse(line), ['\ud800[redacted]/value\\with"all']);
+});
+
 test('scrubbing twice is scrubbing once', () => {
   fc.assert(
     fc.property(nasty, (text) => {
