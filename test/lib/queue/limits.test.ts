@@ -157,11 +157,34 @@ test('what durable functions invoke takes the same places, waits without a worke
       (await query("select from ops_missions where id = any ($1) and state = 'succeeded'", [ids])).length === 3,
     'all succeed',
   );
+  const over = "select from test_runs where host = 'e' and ended_at is not null";
+  await until(async () => (await query(over)).length === 15, 'all have run');
   await until(async () => (await query('select from limit_slots')).length === 0, 'all places are free');
   assert.is(await mostAtOnce('a.host'), 2);
   assert.is((await query("select distinct holder from test_runs where host = 'e'")).length, 15);
   assert.is((await query("select from test_runs where host = 'e'")).length, 15);
   await nothingIsLeft();
+});
+
+test('who is let in while it asks for a place has it, and does not wait beside it', async () => {
+  const other = await database.admin.connect();
+  try {
+    await other.query('begin');
+    await other.query("select lock_limits('perHost')");
+    const asked = database.admin.query("select verdict from take_place('s999999', 'perHost', 'g', 1)");
+    await until(
+      async () => (await query("select from pg_locks where locktype = 'advisory' and not granted")).length > 0,
+      'it waits for the lock',
+    );
+    await other.query(
+      "insert into limit_slots (holder, task, key, start_at) select 's' || n, 'perHost', 'g', now() from generate_series(999998, 999999) n",
+    );
+    await other.query('commit');
+    assert.equal((await asked).rows, [{ verdict: 'run' }]);
+  } finally {
+    await other.query("delete from limit_slots where key = 'g'");
+    other.release();
+  }
 });
 
 test('a job that ends as poison gives its place back', async () => {
