@@ -63,7 +63,8 @@ export async function runSegment(options: SegmentOptions): Promise<SegmentResult
   try {
     return await segment.run();
   } finally {
-    activeSegments.delete(missionId);
+    // The next segment of it may run here already.
+    if (activeSegments.get(missionId) === segment) activeSegments.delete(missionId);
   }
 }
 

@@ -267,18 +267,25 @@ async function deliverCancels(db: Pool, pools: readonly WorkerPool[]): Promise<v
   }
 }
 
-/** Each second: wake parked missions that are due, give back what a process that died on this host held, deliver cancels. */
+/**
+ * Each second: give back what a process that died on this host held, let in what has a place, wake parked missions that are due,
+ * deliver cancels. One that fails holds up none of the others.
+ */
 async function tick(db: Pool, own: ProcessIdentity, log: Logger, deliver: () => Promise<void>): Promise<void> {
-  try {
+  const parts: (() => Promise<unknown>)[] = [
+    async () => {
+      const dead = await releaseDeadOnThisHost(db, own);
+      if (dead.pools.length > 0) log.warn(dead, 'workers had died; their jobs were given back');
+    },
     // By itself: it may wait for the lock of a task's places, and must hold no mission's meanwhile.
-    await db.query('select admit_limited()');
-    await db.query('select release_strays(), wake_missions(), expire_approvals(), expire_spend()');
-    const dead = await releaseDeadOnThisHost(db, own);
-    if (dead.pools.length > 0) log.warn(dead, 'workers had died; their jobs were given back');
-    await deliver();
-  } catch (error) {
-    log.warn({ err: error }, 'a tick failed; the next one tries again');
-  }
+    () => db.query('select admit_limited()'),
+    () => db.query('select release_strays(), wake_missions(), expire_approvals(), expire_spend()'),
+    deliver,
+  ];
+  for (const part of parts)
+    await part().catch((error: unknown) =>
+      log.warn({ err: error }, 'a part of a tick failed; the next one tries again'),
+    );
 }
 
 /** A place has come free, or something was asked for that needs one. */

@@ -90,8 +90,9 @@ export class World {
       ...(host && { OPENCLAW_HOST_ID: host }),
       ...more,
     };
+    // No schedules: what they queue for other pools would never end here.
     const start = (): Worker => {
-      const child = spawn(path.join(CODE_ROOT, 'bin/openclaw'), ['worker', 'missions', 'upkeep'], {
+      const child = spawn(path.join(CODE_ROOT, 'bin/openclaw'), ['worker', 'missions', 'upkeep', '--no-cron'], {
         env,
         // Its channel ends it with this process, however that ends.
         stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
