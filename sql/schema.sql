@@ -5590,6 +5590,10 @@ begin
   select * into mine from limit_slots where holder = of_holder;
   if not found or mine.attempt <> of_attempt and t.limits ? 'interval_ms' then
     perform lock_limits(of_task);
+    -- Again, as nobody else gives out places now: it may have been let in meanwhile, and would wait beside its own place.
+    select * into mine from limit_slots where holder = of_holder;
+  end if;
+  if mine.holder is null or mine.attempt <> of_attempt and t.limits ? 'interval_ms' then
     if mine.holder is null and (not free_of_key(t, of_key)
         or exists (select from limit_waits w where w.task = of_task and w.holder <> of_holder and (w.key = of_key or not t.limits ? 'limit'))) then
       verdict := 'wait';
