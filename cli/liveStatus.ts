@@ -4,6 +4,10 @@ import { scrub } from '../lib/log/index.ts';
 import { statusLines, takeSnapshot } from '../lib/status/index.ts';
 
 const REFRESH_MS = 1000;
+/** Without a terminal each change is a line of somebody's log. */
+const PRINT_MS = 10_000;
+/** Of the time, a looker takes at most a twentieth of a core: a day with a million jobs is counted anew at each look. */
+const REST = 20;
 
 /** Shows the status until the signal: redrawn in place on a terminal; elsewhere printed when missions or workers change. */
 export async function showLiveStatus(db: Pool, signal: AbortSignal): Promise<void> {
@@ -11,7 +15,9 @@ export async function showLiveStatus(db: Pool, signal: AbortSignal): Promise<voi
   let drawn = 0;
   let last = '';
   while (!signal.aborted) {
+    const asked = performance.now();
     const lines = await linesNow(db);
+    const tookMs = performance.now() - asked;
     if (terminal) {
       const width = process.stdout.columns ?? 80;
       const shown = lines.map((line) => (line.length >= width ? `${line.slice(0, width - 2)}…` : line));
@@ -26,7 +32,7 @@ export async function showLiveStatus(db: Pool, signal: AbortSignal): Promise<voi
       last = states;
     }
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, REFRESH_MS);
+      const timer = setTimeout(resolve, Math.max(terminal ? REFRESH_MS : PRINT_MS, REST * tookMs));
       signal.addEventListener(
         'abort',
         () => {

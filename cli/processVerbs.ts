@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 
 /** The verbs that start or stop a process or belong to a terminal. Each is imported when it is used, so that help stays quick. */
 export function addProcessVerbs(program: Command): void {
@@ -8,7 +8,9 @@ export function addProcessVerbs(program: Command): void {
     .option('--detach', 'leave it running in the background, without its screen')
     .option('--stay', 'stay in this terminal without the screen; Ctrl-C stops everything')
     .option('--first-mission <plan>', 'when this home has no mission yet, submit this plan and show it')
-    .action(async (options: { detach?: boolean; stay?: boolean; firstMission?: string }) => {
+    // What --detach leaves running.
+    .addOption(new Option('--background').hideHelp())
+    .action(async (options: { detach?: boolean; stay?: boolean; background?: boolean; firstMission?: string }) => {
       const { up } = await import('./up.ts');
       process.exitCode = await up(options);
     });

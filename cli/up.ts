@@ -24,6 +24,8 @@ export interface UpOptions {
   firstMission?: string;
   /** On a terminal too: no screen, the status as it changes. */
   stay?: boolean;
+  /** Nobody watches: the start is told, and then only what changes by itself. */
+  background?: boolean;
 }
 
 /** Brings everything up and stays. The same start serves a fresh clone, a restart, and what a kill left behind. */
@@ -119,6 +121,7 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
         await submitFirstMission({ config, db, plan: options.firstMission, say, signal: stopping.signal });
       }
       say('up. Stop it with Ctrl-C, or from elsewhere with: openclaw down');
+      if (options.background) await aborted(stopping.signal);
       await showLiveStatus(db, stopping.signal);
     } catch (error) {
       if (!stopping.signal.aborted) throw error;
@@ -184,6 +187,7 @@ async function detach(config: Config, options: UpOptions, logFile: string): Prom
       ...process.execArgv,
       path.join(CODE_ROOT, 'cli/main.ts'),
       'up',
+      '--background',
       ...(options.firstMission ? ['--first-mission', options.firstMission] : []),
     ],
     {
