@@ -166,7 +166,7 @@ test('with Postgres away a banner says so, what is known stays, and acts are off
   const text = await screen.text();
   assert.match(
     text,
-    /Postgres does not answer for 12 s · next try in 1 s, R tries at once · what you see is from 12:00:00, acts are off/,
+    /Postgres does not answer for 12 s · acts are off · next try in 1 s \(R\) · what you see is from 12:00:00/,
   );
   assert.match(text, /m12 +● running/);
   await screen.keys('x');

@@ -53,6 +53,10 @@ export function needs({ state, now, glyphs }: PageInput): Need[] {
     );
   for (const agent of rowsOfSection<AgentRow>(state, 'agents').filter(({ status }) => status === 'down'))
     add('bad', agent.name, `the agent is down since ${clock(agent.beat, now)}`, { page: 'agents' });
+  for (const agent of rowsOfSection<AgentRow>(state, 'agents').filter(({ status }) => status === 'stopped'))
+    add('warn', agent.name, `the agent was stopped ${clock(agent.beat, now)}; 9 and n let it go on`, {
+      page: 'agents',
+    });
   for (const check of rowsOfSection<Check>(state, 'health').filter((one) => one.state === 'firing'))
     add('bad', 'health', `${check.check_id}: ${check.summary}`, { page: 'health' });
   for (const breaker of rowsOfSection<Breaker>(state, 'breakers').filter((one) => one.state !== 'closed'))

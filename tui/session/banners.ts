@@ -14,11 +14,13 @@ function linkBanners({ state, now, glyphs }: ShellInput): Line[] {
   const { postgres, redis } = state;
   if (!postgres.up && (state.at > 0 || postgres.error)) {
     const retry = postgres.retryAt ? Math.ceil((postgres.retryAt - now) / 1000) : 0;
-    const last = state.at > 0 ? ` ${glyphs.dot} what you see is from ${clock(state.at, now)}, acts are off` : '';
+    // A stopped system is no riddle: its own server is not there.
+    const absent = /ENOENT|ECONNREFUSED/.test(postgres.error ?? '') ? ': nothing listens (openclaw up)' : '';
     found.push({
       spans: [
-        ` ${glyphs.states.bad} Postgres does not answer for ${since(postgres.since, now)}`,
-        ` ${glyphs.dot} next try ${retry > 0 ? `in ${retry} s` : 'now'}, R tries at once${last}`,
+        ` ${glyphs.states.bad} Postgres does not answer for ${since(postgres.since, now)}${absent}`,
+        ` ${glyphs.dot} acts are off ${glyphs.dot} next try ${retry > 0 ? `in ${retry} s` : 'now'} (R)`,
+        state.at > 0 ? ` ${glyphs.dot} what you see is from ${clock(state.at, now)}` : '',
         postgres.error ? ` ${glyphs.dot} ${postgres.error}` : '',
       ],
       fill: 'alarm',

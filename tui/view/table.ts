@@ -41,14 +41,43 @@ export function windowStart(cursor: number, rows: number, height: number): numbe
 const SHRINKS_FROM = 10;
 
 function sizeOf({ size, head }: Column, index: number, rows: readonly Row[]): number | undefined {
-  if (size === undefined || size < SHRINKS_FROM) return size;
+  return size === undefined || size < SHRINKS_FROM ? size : longestOf(head, index, rows, size);
+}
+
+/** The longest text of a column, or `most`. */
+function longestOf(head: string, index: number, rows: readonly Row[], most: number): number {
   let longest = head.length;
   for (const { cells } of rows) {
     const cell = cells[index] ?? '';
     longest = Math.max(longest, width(clean(typeof cell === 'string' ? cell : cell[0])));
-    if (longest >= size) return size;
+    if (longest >= most) return most;
   }
   return longest;
+}
+
+interface Share {
+  readonly size: number | undefined;
+  readonly grow: number;
+  readonly longest: () => number;
+}
+
+/** What is left of the width goes to the columns without a size: by their shares, but what one of them does not need is the next one's. */
+function grown(columns: readonly Share[], room: number): number[] {
+  const sizes = columns.map(({ size }) => size ?? 0);
+  const open = columns.flatMap(({ size }, place) => (size === undefined ? [place] : []));
+  // Those that need less than their share first; the last takes the rest.
+  const shares = open.reduce((sum, place) => sum + columns[place]!.grow, 0);
+  const needs = new Map(open.map((place) => [place, open.length === 1 ? room : columns[place]!.longest()]));
+  const modest = (place: number) => needs.get(place)! - (room * columns[place]!.grow) / shares;
+  let left = room;
+  let grow = shares;
+  for (const [turn, place] of open.toSorted((a, b) => modest(a) - modest(b)).entries()) {
+    const share = Math.floor((left * columns[place]!.grow) / grow);
+    sizes[place] = Math.max(1, turn === open.length - 1 ? left : Math.min(share, needs.get(place)!));
+    left -= sizes[place];
+    grow -= columns[place]!.grow;
+  }
+  return sizes;
 }
 
 /** A table as lines: a head, then only the rows that are in sight. */
@@ -67,15 +96,14 @@ export function table({
   const gaps = shown.length;
   const most = shown.map(({ column, index }) => sizeOf(column, index, rows));
   const fixed = most.reduce<number>((sum, size) => sum + (size ?? 0), 0);
-  const shares = shown.reduce((sum, { column }) => sum + (column.size === undefined ? (column.grow ?? 1) : 0), 0);
-  let spare = Math.max(0, total - 1 - fixed - gaps);
-  const sizes = shown.map(({ column }, place) => {
-    if (most[place] !== undefined) return most[place];
-    const rest = shown.slice(place + 1).some((other) => other.column.size === undefined);
-    const size = rest ? Math.floor((Math.max(0, total - 1 - fixed - gaps) * (column.grow ?? 1)) / shares) : spare;
-    spare -= size;
-    return Math.max(1, size);
-  });
+  const sizes = grown(
+    shown.map(({ column, index }, place) => ({
+      size: most[place],
+      grow: column.grow ?? 1,
+      longest: () => longestOf(column.head, index, rows, total),
+    })),
+    Math.max(0, total - 1 - fixed - gaps),
+  );
   const cell = (span: Span, place: number): Span => {
     const [raw, style] = typeof span === 'string' ? ([span, 'plain'] as const) : span;
     const text = cut(glyphs.plain(clean(raw)), sizes[place]!, glyphs.more);
