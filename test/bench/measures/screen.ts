@@ -241,7 +241,7 @@ async function bySsh(env: Record<string, string>, admin: Pool, seconds: number, 
     const pair = ssh2.utils.generateKeyPairSync('ed25519');
     const file = path.join(env.HOME!, `viewer${n}.pub`);
     writeFileSync(file, `${pair.public}\n`);
-    await run(OPENCLAW, ['devices', 'add-key', file, '--role', 'viewer', '--name', `bench ${n}`], { env: whole });
+    await run(OPENCLAW, ['devices', 'add-key', file, '--role', 'viewer', '--name', `bench-${n}`], { env: whole });
     keys.push(pair.private);
   }
   const server = spawn(OPENCLAW, ['dashboard', '--port', '0'], { env: whole, stdio: ['ignore', 'pipe', 'ignore'] });
