@@ -3,6 +3,7 @@ import { Run } from '../queue/run.ts';
 import { JobAborted } from '../queue/runJob.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
 import type { TaskContext } from '../tasks/types.ts';
+import { loadSteps } from './commitGroup.ts';
 import { isSuspended } from './dag.ts';
 import { goByAnswers, hasWork, nextCheckpoint, PARALLEL_STEPS, recoverSteps } from './decide.ts';
 import type { DurableRun, Recorder } from './durable/index.ts';
@@ -11,7 +12,7 @@ import { askAbout, stepsToAsk } from './questions.ts';
 import { HELD_BY_LIMIT, runStep, type StepFinish } from './runStep.ts';
 import { emptyEnd, openState, pauseOf, type SegmentState, soonestStartMs } from './state.ts';
 import type { Checkpoint, StepRow } from './types.ts';
-import { type CheckpointWriter, loadSteps } from './writer.ts';
+import type { CheckpointWriter } from './writer.ts';
 
 /** Segments that run in this process, by mission id: where a cancel is delivered, the news of a signal or an answer, and a pause. */
 export const activeSegments = new Map<string, Pick<Segment, 'cancel' | 'poke' | 'controlsChanged'>>();

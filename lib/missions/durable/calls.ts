@@ -12,7 +12,8 @@ import type { LoadedTask } from '../../tasks/types.ts';
 import { isPermanent, outputText, settleAfterAbort } from '../attempt.ts';
 import { askQuestion, questionOfUnknown } from '../questions.ts';
 import { StepFailedError } from './errors.ts';
-import type { DurableRun, RecordedStep } from './run.ts';
+import type { DurableRun } from './run.ts';
+import type { RecordedStep } from './types.ts';
 import { answerTo, approve, type Base, invoked, invokeMission, sleep, waitFor } from './waits.ts';
 
 /** A step that lasts longer than this says that it has begun, for people to see. */

@@ -7,7 +7,8 @@ import { askQuestion } from '../questions.ts';
 import type { Asked } from '../types.ts';
 import { StepFailedError } from './errors.ts';
 import type { StepRecord } from './recorder.ts';
-import type { DurableRun, RecordedStep } from './run.ts';
+import type { DurableRun } from './run.ts';
+import type { RecordedStep } from './types.ts';
 
 const SIGNAL_NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/;
 

@@ -1,11 +1,12 @@
 import { LOAD_STEPS } from '../../../lib/missions/claimStatement.ts';
+import { loadSteps } from '../../../lib/missions/commitGroup.ts';
 import { isSuspended } from '../../../lib/missions/dag.ts';
 import { goByAnswers, hasWork, nextCheckpoint, recoverSteps } from '../../../lib/missions/decide.ts';
 import { missionChange } from '../../../lib/missions/missionChange.ts';
 import { askAbout, stepsToAsk } from '../../../lib/missions/questions.ts';
 import { emptyEnd, openState, type SegmentState } from '../../../lib/missions/state.ts';
 import type { StepEnd, StepRow } from '../../../lib/missions/types.ts';
-import { type CheckpointWriter, loadSteps } from '../../../lib/missions/writer.ts';
+import type { CheckpointWriter } from '../../../lib/missions/writer.ts';
 import type { Database } from '../../../lib/tasks/runtime.ts';
 
 export type HowItEnds = 'succeeded' | 'failed' | 'retried';
