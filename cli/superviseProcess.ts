@@ -8,6 +8,8 @@ export interface SupervisedProcess {
   /** Resolves at the first "ready", rejects when the process ends before it. */
   ready: Promise<{ faults: { file: string; message: string }[] }>;
   pid: () => number | undefined;
+  /** What it needs is there again: where it waits for its next start, it starts now. */
+  startNow: () => void;
   stop: () => Promise<void>;
 }
 
@@ -60,7 +62,8 @@ export function superviseProcess(
   late.unref();
 
   const start = () => {
-    const startedAt = Date.now();
+    restartTimer = undefined;
+    const startedAt = performance.now();
     const running = fork(path.join(CODE_ROOT, 'cli/main.ts'), [...args], {
       stdio: ['ignore', logFd, logFd, 'ipc'],
       execArgv: [...process.execArgv, ...FLAGS],
@@ -86,7 +89,7 @@ export function superviseProcess(
           }),
         );
         if (code === 78) return onChange(`${what} refuses its configuration and is not started again; see the log`);
-        if (Date.now() - startedAt > STEADY_MS) pause = RESTART_MS.first;
+        if (performance.now() - startedAt > STEADY_MS) pause = RESTART_MS.first;
         onChange(`${what} ended (${signal ?? `code ${code}`}); it is started again in ${pause} ms`);
         restartTimer = setTimeout(start, pause);
         pause = Math.min(pause * 2, RESTART_MS.max);
@@ -99,6 +102,12 @@ export function superviseProcess(
   return {
     ready: ready.promise,
     pid: () => child?.pid,
+    startNow: () => {
+      if (!restartTimer || stopping) return;
+      clearTimeout(restartTimer);
+      pause = RESTART_MS.first;
+      start();
+    },
     stop: async () => {
       stopping = true;
       clearTimeout(restartTimer);

@@ -111,7 +111,7 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
       source: 'cli',
       log,
     });
-    const watch = watchServers(serversOptions, log, say);
+    const watch = watchServers(serversOptions, log, say, crew.startNow);
     try {
       const { faults } = await Promise.race([crew.ready, aborted(stopping.signal)]);
       for (const fault of faults) say(`faulty    ${fault.file}: ${fault.message}`);

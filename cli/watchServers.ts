@@ -10,17 +10,27 @@ export function watchServers(
   options: ServersOptions,
   log: Logger,
   onChange: (line: string) => void,
+  onBack: () => void,
 ): { stop: () => void } {
+  let away = false;
+  const back = () => {
+    if (away) onBack();
+    away = false;
+  };
   const look = async () => {
     const found = await findRunningServers(options);
     const gone = [!found.postgres && !options.databaseUrl && 'Postgres', !found.redis && !options.redisUrl && 'Redis']
       .filter(Boolean)
       .join(' and ');
-    if (!gone || options.signal?.aborted) return;
+    if (options.signal?.aborted) return;
+    // It may have come up after a start that was given up.
+    if (!gone) return back();
+    away = true;
     log.warn({ gone }, 'a private server does not answer; starting it again');
     onChange(`${gone} had gone; starting again`);
     await ensureServers(options);
     onChange(`${gone} ${gone.includes(' and ') ? 'are' : 'is'} back`);
+    back();
   };
   return every(WATCH_MS, look, (error) =>
     log.error({ err: error }, `the private servers could not be started again: ${messageOf(error)}`),

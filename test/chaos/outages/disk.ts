@@ -6,6 +6,9 @@ import { type Outage, randomMark, untilWorkEnds } from './outage.ts';
 import { fillUp } from './smallDisk.ts';
 import type { World } from './world.ts';
 
+/** So long that workers have given up waiting and are started again ever more rarely. */
+const HELD_S = 45;
+
 const say = (line: string) => console.log(`      ${line}`);
 const codeOf = (error: unknown) => (error as { code?: string }).code ?? (error as Error).message;
 
@@ -15,7 +18,7 @@ const codeOf = (error: unknown) => (error as { code?: string }).code ?? (error a
  */
 export const DISK: Record<string, Outage> = {
   'disk full, below everything': {
-    promised: { median: 30, most: 45 },
+    promised: { median: 15, most: 30 },
     diskMb: 500,
     run: async (world) => {
       const up = await world.startUp();
@@ -34,7 +37,7 @@ export const DISK: Record<string, Outage> = {
       const log = await fullForLog(world, fill);
       // What an operator may do then: it needs no room. The supervisor tries to bring both back as long as it lasts.
       await world.stopServers();
-      for (let n = 0; n < 5; n++) {
+      for (let n = 0; n < HELD_S; n++) {
         await sleep(1000);
         fill();
       }
