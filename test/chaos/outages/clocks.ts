@@ -61,7 +61,12 @@ async function setHostClocks(world: World, file: string) {
     await world.until(async () => (await world.starts(mark)) > 0, 'steps run');
     set(ms);
     tookS.push(await untilWorkEnds(world));
+    const asked = await world.submitFunction('hostTime', {});
     await world.allEnd();
+    const [told] = await world.query<{ ms: number }>('select output::float8 as ms from ops_missions where id = $1', [
+      asked,
+    ]);
+    if (Math.abs(told!.ms - Date.now() - ms) > 60_000) throw new Error(`the workers' clock was not set: ${told!.ms}`);
   }
   const facts = await world.assertSound(ids);
   await world.assertNobodyDied();

@@ -95,6 +95,7 @@ const FLOWS: Record<string, Flow> = {
     Promise.all(
       [1, 2, 3].map((n) => ctx.invoke('perHost', { host: host as string, ms: ms as number }, { name: `call_${n}` })),
     ),
+  hostTime: async () => Date.now(),
   outside: async (ctx) =>
     ctx.step('charge', { effect: 'outside' }, async ({ idempotencyKey }) => {
       await note(ctx, idempotencyKey);
