@@ -19,8 +19,8 @@ const FILE_LIMIT_MS = 180_000;
 const UNSTEADY_LIMIT = 3;
 const AT_ONCE = Math.min(2, os.availableParallelism());
 /**
- * These wait more than they work (for a lease to run out, a server to come up, a second to pass): where there are two cores a
- * third lane runs them beside the others, which take what is left of them at the end.
+ * These wait more than they work (for a lease to run out, a server to come up, a second to pass): one lane begins with them,
+ * so that for as long as there are any, one of them runs beside one that works.
  */
 const WAIT =
   /^test\/(agents|canary|lib\/(agents|alerts|db|doctor|workers)|lib\/servers\/(start|recovery|configured)|lib\/missions\/(doorbell|functions|again|knownDefects)|lib\/queue\/(limits|starts)|lib\/tasks\/programs|tui\/(pty|ssh|feed))/;
@@ -95,9 +95,9 @@ async function runAll(files: readonly string[], home: string): Promise<Results> 
     report(file, result);
     return result;
   };
-  const lanes = Array.from({ length: AT_ONCE }, () => lane(works, waits));
-  if (AT_ONCE > 1) lanes.push(lane(waits));
-  await Promise.all(lanes);
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, (_, index) => (index === 0 ? lane(works, waits) : lane(waits, works))),
+  );
   const unsteady: string[] = [];
   const again = failed.length > UNSTEADY_LIMIT || files.length === 1 ? [] : failed;
   if (again.length === 0) results.push(...failed.map(({ result }) => result));

@@ -45,17 +45,19 @@ export async function startTestWorkers(
   });
 }
 
-/** Asks until `look` gives something, at most for `timeoutMs`. */
+const LOOK_MS = { first: 10, most: 100 };
+
+/** Asks until `look` gives something, at most for `timeoutMs`; ever less often, because a look is work for what is waited for as well. */
 export async function eventually<T>(
   look: () => Promise<T | undefined | null | false>,
   what: string,
   timeoutMs = 15_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
-  for (;;) {
+  for (let pauseMs = LOOK_MS.first; ; pauseMs = Math.min(pauseMs * 1.3, LOOK_MS.most)) {
     const found = await look();
     if (found) return found;
     if (Date.now() > deadline) throw new Error(`did not happen within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
