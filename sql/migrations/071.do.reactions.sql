@@ -62,8 +62,12 @@ create index ops_reaction_rules_start on ops_reaction_rules (kind_start) where e
 
 -- Every beginning of a kind, itself and '' among them.
 create function kind_starts(kind text) returns text[]
-language sql immutable
-as $$ select array(select left(kind, n) from generate_series(0, length(kind)) n) $$;
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return array(select left(kind, n) from generate_series(0, length(kind)) n);
+end $$;
 
 create table ops_reactions (
   id bigint generated always as identity primary key,
@@ -223,7 +227,7 @@ as $$
 declare chunk record; new_id bigint; queued integer := 0; wanted text[];
 begin
   select array_agg(k.kind) into wanted from (select distinct kind from inserted) k
-    where exists (select from ops_reaction_rules r where r.enabled and r.over is null and r.kind_start = any (kind_starts(k.kind)) and k.kind like r.kind_like);
+    where exists (select from ops_reaction_rules r where r.enabled and r.over is null and r.kind_start = any (array(select left(k.kind, n) from generate_series(0, length(k.kind)) n)) and k.kind like r.kind_like);
   if wanted is null then
     return null;
   end if;
