@@ -2566,8 +2566,12 @@ begin
 end $$;
 
 CREATE FUNCTION public.kind_starts(kind text) RETURNS text[]
-    LANGUAGE sql IMMUTABLE
-    AS $$ select array(select left(kind, n) from generate_series(0, length(kind)) n) $$;
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return array(select left(kind, n) from generate_series(0, length(kind)) n);
+end $$;
 
 CREATE FUNCTION public.last_verified_backup() RETURNS TABLE(id bigint, name text, offsite text, finished_at timestamp with time zone, age_seconds double precision)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -3738,7 +3742,7 @@ CREATE FUNCTION public.queue_reactions() RETURNS trigger
 declare chunk record; new_id bigint; queued integer := 0; wanted text[];
 begin
   select array_agg(k.kind) into wanted from (select distinct kind from inserted) k
-    where exists (select from ops_reaction_rules r where r.enabled and r.over is null and r.kind_start = any (kind_starts(k.kind)) and k.kind like r.kind_like);
+    where exists (select from ops_reaction_rules r where r.enabled and r.over is null and r.kind_start = any (array(select left(k.kind, n) from generate_series(0, length(k.kind)) n)) and k.kind like r.kind_like);
   if wanted is null then
     return null;
   end if;
