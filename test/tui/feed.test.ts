@@ -62,6 +62,32 @@ test('an idle system sends no byte to a terminal; a change is on it with the nex
   await feed.stop();
 });
 
+test('a job that waits for a place of its limited task is in the queue, with what it waits for', async () => {
+  await database.pool.query(
+    `insert into ops_tasks (identifier, title, pool, effect, limits, max_attempts, timeout_ms, backoff, payload_schema, payload_predicate, file, content_hash, registered_by)
+       values ('crawl', 'Crawl', 'missions', 'read', '{"limit": 2, "key": [["host"]]}', 3, 1000, '{}', '{}', '$', 'crawl.ts', '', 'test'),
+              ('post', 'Post', 'missions', 'read', '{"interval_ms": 60000}', 3, 1000, '{}', '{}', '$', 'post.ts', '', 'test')`,
+  );
+  await database.pool.query(
+    "insert into limit_slots (holder, task, key, start_at) select 'j' || n, 'crawl', 'web1', now() from generate_series(1, 2) n",
+  );
+  await database.pool.query("insert into limit_rates (task, free_at) values ('post', now() + interval '1 hour')");
+  await database.pool.query(
+    "insert into limit_waits (holder, task, key, priority) values ('j77', 'crawl', 'web1', 0), ('j78', 'post', '', 0)",
+  );
+  const feed = feedOf();
+  const screen = openScreen(120, 40, { feed, now: Date.now });
+  await screen.keys('3');
+  await eventually(async () => /j78/.test(await screen.text()), 'the waiting jobs', 30_000);
+  const text = await screen.text();
+  assert.match(text, /j77 +◐ limited +crawl +0\/1 .*2 of 2 run for "web1"/);
+  assert.match(text, /j78 +◐ limited +post +0\/1 .*next .*, one each 60 s/);
+  assert.match(text, /2 at a limit/);
+  assert.match(text, /2 jobs/, 'the header counts them');
+  screen.session.end();
+  await feed.stop();
+});
+
 /** Between a feed and its server: lets all through, or takes connections and bytes and answers nothing, as a frozen server does. */
 async function proxyTo(url: string) {
   const target = new URL(url);
