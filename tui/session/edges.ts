@@ -45,7 +45,7 @@ export function tabs({ place, page, glyphs, columns, state }: ShellInput): Line 
   const at = shown.findIndex((one) => one.name === here);
   const path =
     place.id !== undefined
-      ? `${glyphs.path} ${page.title} ${place.id} `
+      ? `${glyphs.path} ${page.title[0]}${place.id} `
       : at < 0
         ? `${glyphs.path} ${page.title} `
         : '';
