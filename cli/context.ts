@@ -12,11 +12,11 @@ const UNIT_WAIT_MS = 45_000;
 /** The Postgres that runs for this home. @throws E_NOT_RUNNING (75). */
 export async function runningPostgres(config: Config): Promise<PostgresServer> {
   // A unit waits a while: ended at once and started again in a circle, it would soon be given up.
-  const deadline = Date.now() + (process.env.NOTIFY_SOCKET ? UNIT_WAIT_MS : 0);
+  const deadline = performance.now() + (process.env.NOTIFY_SOCKET ? UNIT_WAIT_MS : 0);
   for (;;) {
     const postgres = await findRunningPostgres(config);
     if (postgres) return postgres;
-    if (Date.now() >= deadline) break;
+    if (performance.now() >= deadline) break;
     await sleep(1000);
   }
   throw new OpenClawError('E_NOT_RUNNING', `no Postgres runs for ${config.home}`, {

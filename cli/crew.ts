@@ -90,7 +90,7 @@ function keepRunning(name: string, start: (parts: LoopParts) => Promise<Loop>, p
   const run = async () => {
     let pauseMs = AGAIN_MS.first;
     while (!parts.signal.aborted) {
-      const startedAt = Date.now();
+      const startedAt = performance.now();
       try {
         current = await start({ ...parts, log });
         tried.resolve();
@@ -112,7 +112,7 @@ function keepRunning(name: string, start: (parts: LoopParts) => Promise<Loop>, p
       } finally {
         tried.resolve();
       }
-      if (Date.now() - startedAt > STEADY_MS) pauseMs = AGAIN_MS.first;
+      if (performance.now() - startedAt > STEADY_MS) pauseMs = AGAIN_MS.first;
       await sleep(pauseMs, undefined, { signal: parts.signal }).catch(() => undefined);
       pauseMs = Math.min(pauseMs * 2, AGAIN_MS.max);
     }

@@ -10,9 +10,9 @@ export async function down({ json }: { json?: boolean }): Promise<number> {
   if (up) {
     process.kill(up.pid, 'SIGTERM');
     // It drains its workers, each within the limit, and then stops the servers.
-    const deadline = Date.now() + config.drainTimeoutMs + 25_000;
+    const deadline = performance.now() + config.drainTimeoutMs + 25_000;
     while (isProcessAlive(up)) {
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         throw new OpenClawError(
           'E_STILL_UP',
           `process ${up.pid} did not stop within ${Math.round((config.drainTimeoutMs + 25_000) / 1000)} s`,

@@ -127,7 +127,10 @@ async function stay(config: Config, options: UpOptions, logFile: string): Promis
       if (!stopping.signal.aborted) throw error;
     } finally {
       watch.stop();
-      await markStopping(config.layout);
+      // On a full disk it cannot be written; the stop goes on.
+      await markStopping(config.layout).catch((error: unknown) =>
+        log.warn({ err: error }, 'that this process is stopping could not be written'),
+      );
       say('stopping: running jobs get their signal, what is unfinished is given back');
       await crew.stop();
       await db.end();
@@ -150,11 +153,11 @@ const STOPPING_LIMIT_MS = 40_000;
 
 /** The `up` of this home, if one stays; one that is on its way out is waited for. @throws E_STOPPING (75). */
 async function runningUp(config: Config): Promise<RunState | undefined> {
-  const deadline = Date.now() + STOPPING_LIMIT_MS;
+  const deadline = performance.now() + STOPPING_LIMIT_MS;
   for (;;) {
     const running = await readRunState(config.layout);
     if (!running?.stopping) return running;
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new OpenClawError(
         'E_STOPPING',
         `process ${running.pid} has been stopping for ${STOPPING_LIMIT_MS / 1000} s`,
@@ -197,7 +200,7 @@ async function detach(config: Config, options: UpOptions, logFile: string): Prom
     },
   );
   const exit = new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? EXIT.failed)));
-  const deadline = Date.now() + DETACHED_START_LIMIT_MS;
+  const deadline = performance.now() + DETACHED_START_LIMIT_MS;
   let shown = 0;
   for (;;) {
     const code = await Promise.race([
@@ -223,7 +226,7 @@ async function detach(config: Config, options: UpOptions, logFile: string): Prom
       process.stderr.write(output);
       return code === EXIT.ok ? EXIT.failed : code;
     }
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new OpenClawError(
         'E_START_TIMEOUT',
         `the start has not finished after ${DETACHED_START_LIMIT_MS / 1000} s`,

@@ -103,10 +103,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await registerAgent(pool, loaded);
     }
   };
-  let lookedAt = 0;
+  let lookedAt = Number.NEGATIVE_INFINITY;
   const look = async () => {
-    if (Date.now() - lookedAt < LOOK_AT_MOST_MS) return;
-    lookedAt = Date.now();
+    if (performance.now() - lookedAt < LOOK_AT_MOST_MS) return;
+    lookedAt = performance.now();
     const { rows } = await pool.query<{ wanted: 'running' | 'stopped' }>(
       'select wanted from ops_agents where id = $1',
       [id],
@@ -156,7 +156,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       }
       if (!row) {
         // A ring within the half second that was not looked at is looked at after it.
-        if (Date.now() - lookedAt > 50) setTimeout(bell.ring, LOOK_AT_MOST_MS).unref();
+        if (performance.now() - lookedAt > 50) setTimeout(bell.ring, LOOK_AT_MOST_MS).unref();
         await bell.wait(LOOK_MS, stopping.signal);
         continue;
       }

@@ -38,11 +38,11 @@ export async function migrate(adminUrl: string, { asOwner }: { asOwner: boolean 
 }
 
 async function lock(client: pg.Client): Promise<void> {
-  const deadline = Date.now() + LOCK_WAIT_MS;
+  const deadline = performance.now() + LOCK_WAIT_MS;
   while (
     !(await client.query<{ got: boolean }>('select pg_try_advisory_lock($1) as got', [MIGRATION_LOCK])).rows[0]!.got
   ) {
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new OpenClawError(
         'E_MIGRATION_LOCKED',
         `another process has been migrating this database for ${LOCK_WAIT_MS / 1000} s`,

@@ -64,11 +64,11 @@ export async function takeSingleton(options: SingletonOptions): Promise<Singleto
   client.on('end', () => onLost());
   await client.connect();
   try {
-    const deadline = Date.now() + waitMs;
+    const deadline = performance.now() + waitMs;
     const watch = watchHolder(client, { name, holder: () => holderOf(client, name), log });
     while (!(await tryLock(client, name))) {
       signal?.throwIfAborted();
-      if (Date.now() >= deadline) throw takenBy(name, await holderOf(client, name));
+      if (performance.now() >= deadline) throw takenBy(name, await holderOf(client, name));
       await watch();
       await sleep(TRY_MS, undefined, { signal });
     }

@@ -31,7 +31,7 @@ const LOOK_EVERY_MS = 1000;
  */
 export function rotatingFile(file: string, limits: RotationLimits = ROTATION): { write(line: string): void } {
   let descriptor: number | undefined;
-  let lookedAt = 0;
+  let lookedAt = Number.NEGATIVE_INFINITY;
   let written = 0;
   const open = () => {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
@@ -45,7 +45,7 @@ export function rotatingFile(file: string, limits: RotationLimits = ROTATION): {
     open();
   };
   const look = () => {
-    lookedAt = Date.now();
+    lookedAt = performance.now();
     written = 0;
     const named = statSync(file, { throwIfNoEntry: false });
     const opened = fstatSync(descriptor!);
@@ -63,7 +63,7 @@ export function rotatingFile(file: string, limits: RotationLimits = ROTATION): {
   open();
   return {
     write: (line) => {
-      if (written >= limits.maxBytes || Date.now() - lookedAt >= LOOK_EVERY_MS) look();
+      if (written >= limits.maxBytes || performance.now() - lookedAt >= LOOK_EVERY_MS) look();
       const bytes = Buffer.from(line);
       for (let done = 0; done < bytes.length; ) done += writeSync(descriptor!, bytes, done);
       written += bytes.length;

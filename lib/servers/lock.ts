@@ -26,11 +26,11 @@ export async function withServersLock<T>(folder: string, options: LockOptions, b
   try {
     giveTo(file, options.account);
     const waitMs = options.waitMs ?? WAIT_MS;
-    const start = Date.now();
+    const start = performance.now();
     let told = false;
     while (!tryLock(database)) {
       options.signal?.throwIfAborted();
-      const waited = Date.now() - start;
+      const waited = performance.now() - start;
       if (waited >= waitMs) {
         throw new OpenClawError(
           'E_SERVERS_BUSY',

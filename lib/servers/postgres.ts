@@ -45,7 +45,7 @@ export async function ensurePostgres(context: StartContext, packages: DebianPack
  */
 async function start(context: StartContext, programs: PostgresPrograms): Promise<PostgresServer> {
   const dataDir = dataFolder(context.path);
-  const deadline = Date.now() + START_LIMIT_MS;
+  const deadline = performance.now() + START_LIMIT_MS;
   let daemon: Daemon | null = null;
   let why = 'it did not come up';
   let resets = 0;
@@ -66,7 +66,7 @@ async function start(context: StartContext, programs: PostgresPrograms): Promise
       if (daemon) await sleep(200, undefined, { signal: context.signal });
       daemon = await launch(context, programs);
     }
-    if (Date.now() >= deadline) {
+    if (performance.now() >= deadline) {
       // Not killed: a recovery that takes longer would never end, and the next start adopts it.
       throw failure(context, daemon, `is not ready after ${START_LIMIT_MS / 1000} s (${why})`, true);
     }

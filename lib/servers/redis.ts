@@ -55,7 +55,7 @@ async function start(context: StartContext, programs: RedisPrograms): Promise<Re
   );
   const logFile = path.join(context.logs, 'redis.log');
   const url = redisUrl(endpoint, password);
-  const deadline = Date.now() + START_LIMIT_MS;
+  const deadline = performance.now() + START_LIMIT_MS;
   for (;;) {
     await sleep(20, undefined, { signal: context.signal });
     const answer = listens(context.path, endpoint) ? await askRedis(url, ANSWER_LIMIT_MS) : null;
@@ -64,7 +64,7 @@ async function start(context: StartContext, programs: RedisPrograms): Promise<Re
     const output = () => daemon.output();
     if (ended)
       throw startFailure({ code: 'E_REDIS_START', what: `the private Redis ${ended}`, output: output(), logFile });
-    if (Date.now() >= deadline) {
+    if (performance.now() >= deadline) {
       const what = `the private Redis is not ready after ${START_LIMIT_MS / 1000} s`;
       throw startFailure({ code: 'E_REDIS_START', what, output: output(), logFile, pending: true });
     }

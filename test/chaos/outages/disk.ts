@@ -45,10 +45,12 @@ export const DISK: Record<string, Outage> = {
       rmSync(filler);
       const tookS = await untilWorkEnds(world);
       const facts = await world.assertSound(ids);
+      // Full again, it can be stopped in order.
+      fill();
       up.process.kill('SIGTERM');
       const code = await up.exit;
       if (code !== 0) throw new Error(`up ended with ${code}`);
-      return { tookS: [tookS], facts: `${data}, ${log}; up stays, and stops in order; ${facts}` };
+      return { tookS: [tookS], facts: `${data}, ${log}; up stays, and stops in order on a full disk; ${facts}` };
     },
   },
 };
