@@ -17,11 +17,18 @@ import { freshHome, isRoot, query, spawnStarter, start, uidOf } from './homes.ts
 const test = suite('servers: start');
 /** Of all tests that need no first start of their own: making a cluster is what takes long here. */
 let shared: TemporaryHome;
+/** Of those whose first start is made by others, and then met together. */
+let ours: TemporaryHome;
+let theirs: TemporaryHome;
 
 test.before(async () => {
   shared = await freshHome();
+  ours = await freshHome();
+  theirs = await freshHome();
 });
-test.after(() => shared.remove());
+test.after(async () => {
+  for (const one of [shared, ours, theirs]) await one.remove();
+});
 
 test('a first start makes both, a second adopts them, a start after a stop keeps the data', async () => {
   const { layout } = shared;
@@ -132,28 +139,23 @@ test('psql reads the same URL as node-postgres, whatever PGPORT says', async () 
 });
 
 test('servers outlive a SIGKILLed parent, and the next start adopts them', async () => {
-  const { home, layout, remove } = await freshHome();
+  const { home, layout } = theirs;
   const { child, line } = spawnStarter(home);
   const pids = await line('pids ');
   child.kill('SIGKILL');
   await new Promise((resolve) => child.once('exit', resolve));
   const { postgres, redis } = await start(layout);
   assert.is(`pids ${postgres.pid} ${redis.pid}`, pids);
-  await remove();
 });
 
 test('two that start at once get the same servers', async () => {
-  const { home, remove } = await freshHome();
-  const starters = [spawnStarter(home), spawnStarter(home)];
+  const starters = [spawnStarter(ours.home), spawnStarter(ours.home)];
   const [one, two] = await Promise.all(starters.map(({ line }) => line('pids ')));
   assert.is(one, two);
   for (const { child } of starters) child.kill('SIGKILL');
-  await remove();
 });
 
 test('stop touches neither the servers of another home nor configured ones', async () => {
-  const ours = await freshHome();
-  const theirs = await freshHome();
   await start(ours.layout);
   const other = await start(theirs.layout);
   const configured = { databaseUrl: other.postgres.adminUrl, redisUrl: other.redis.url };
@@ -164,8 +166,6 @@ test('stop touches neither the servers of another home nor configured ones', asy
   assert.is(used.postgres.origin, 'configured');
   assert.is(used.postgres.urlFor('binaryrogue'), configured.databaseUrl);
   assert.is(used.redis.origin, 'configured');
-  await ours.remove();
-  await theirs.remove();
 });
 
 test('a socket path that is too long gives a loopback port, which is kept over a restart', async () => {
