@@ -3,7 +3,7 @@ import { durationMs } from '../tasks/duration.ts';
 import { changeMatching, FILTER_OPTIONS } from './bulk.ts';
 import { parseId, parseJson, parseNumber, parseTimeout } from './ids.ts';
 import { watchMission } from './missions.ts';
-import { spanText, textTable, timeText } from './table.ts';
+import { errorText, spanText, textTable, timeText } from './table.ts';
 import type { Action, ActionContext, ActionResult } from './types.ts';
 import { waitForEnd } from './waitForEnd.ts';
 
@@ -231,7 +231,7 @@ async function waitForJob({ db, say, signal }: ActionContext, id: string, timeou
     return { json: job.result, text: job.result === null ? 'succeeded' : JSON.stringify(job.result, null, 2) };
   return {
     json: { job: `j${id}`, state: job.state, error_class: job.error_class, error: job.last_error },
-    text: `j${id} ${job.state} (${job.error_class}): ${job.last_error}`,
+    text: `j${id} ${job.state}: ${errorText(job.error_class, job.last_error)}`,
     exitCode: EXIT.failed,
   };
 }

@@ -1,4 +1,4 @@
-import { spanText, textTable, timeText } from './table.ts';
+import { errorText, spanText, textTable, timeText } from './table.ts';
 
 export interface StepView {
   id: string;
@@ -65,7 +65,7 @@ export function missionText(mission: MissionView): string {
     `${step.attempt}/${step.max_attempts}`,
     step.started_at ? spanText((step.finished_at ?? new Date()).getTime() - step.started_at.getTime()) : '-',
     step.error
-      ? `${step.error_class}: ${step.error}`
+      ? errorText(step.error_class, step.error)
       : step.needs.length > 0 && step.state === 'queued'
         ? `needs ${step.needs.join(', ')}`
         : skippedNote(step).trim(),

@@ -36,3 +36,9 @@ export function spanText(ms: number | null): string {
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
   return `${Math.floor(ms / 60_000)} m ${Math.round((ms % 60_000) / 1000)} s`;
 }
+
+/** An error as it is told: its class, once; an error of ours begins with its code already. */
+export function errorText(errorClass: string | null, error: string | null): string {
+  if (error === null) return errorClass ?? '';
+  return errorClass === null || error.startsWith(`${errorClass}: `) ? error : `${errorClass}: ${error}`;
+}

@@ -1,5 +1,5 @@
 import { EXIT, OpenClawError } from '../errors/index.ts';
-import { timeText } from './table.ts';
+import { errorText, timeText } from './table.ts';
 import type { Action, ActionContext } from './types.ts';
 
 /** Why something does not move, and the command that moves it. */
@@ -53,7 +53,7 @@ async function whyMission(db: Db, id: string): Promise<Explained> {
   const add = (why: string, move: string | null = null) => void reasons.push({ why, move });
   if (m.finished_at) {
     add(
-      `it ended at ${timeText(m.finished_at)}${m.error ? `: ${m.error_class}: ${m.error}` : ''}`,
+      `it ended at ${timeText(m.finished_at)}${m.error ? `: ${errorText(m.error_class, m.error)}` : ''}`,
       m.state === 'succeeded' ? null : `openclaw missions retry m${id}`,
     );
     return { state: m.state, reasons };
@@ -95,10 +95,10 @@ async function whyMission(db: Db, id: string): Promise<Explained> {
         `openclaw missions cancel m${id}`,
       );
     else if (s.wake_at && s.kind !== 'task' && s.state === 'queued')
-      add(`step ${s.name} is tried again at ${timeText(s.wake_at)} after ${s.error_class}: ${s.error}`);
+      add(`step ${s.name} is tried again at ${timeText(s.wake_at)} after ${errorText(s.error_class, s.error)}`);
     else if (s.state === 'queued' && s.error)
       add(
-        `step ${s.name} is tried again${s.wake_at ? ` at ${timeText(s.wake_at)}` : ''} after ${s.error_class}: ${s.error} (attempt ${s.attempt} of ${s.max_attempts})`,
+        `step ${s.name} is tried again${s.wake_at ? ` at ${timeText(s.wake_at)}` : ''} after ${errorText(s.error_class, s.error)} (attempt ${s.attempt} of ${s.max_attempts})`,
       );
     else if (s.state === 'queued' && open.length > 0)
       add(`step ${s.name} needs ${open.map((need) => `${need} (${stateOf.get(need)})`).join(', ')}`);
@@ -118,7 +118,7 @@ async function whyJob(db: Db, id: string): Promise<Explained> {
   const add = (why: string, move: string | null = null) => void reasons.push({ why, move });
   if (job.finished_at) {
     add(
-      `it ended at ${timeText(job.finished_at)}${job.last_error ? `: ${job.error_class}: ${job.last_error}` : ''}`,
+      `it ended at ${timeText(job.finished_at)}${job.last_error ? `: ${errorText(job.error_class, job.last_error)}` : ''}`,
       job.state === 'succeeded' ? null : `openclaw jobs retry j${id}`,
     );
     return { state: job.state, reasons };
