@@ -42,7 +42,7 @@ test('run --wait prints the result and exits 0, 1 when it failed, 3 when it has 
   assert.equal(JSON.parse(done.stdout), { n: 7 });
   assert.match(done.stderr, /^j\d+ is queued; waiting for its end$/m);
   assert.is(failed.code, 1);
-  assert.match(failed.stdout, /^j\d+ failed \(E_ON_PURPOSE\): E_ON_PURPOSE: no use$/m);
+  assert.match(failed.stdout, /^j\d+ failed: E_ON_PURPOSE: no use$/m);
   assert.is(late.code, 3);
   assert.match(late.stdout, /has not ended; look at it with: openclaw jobs show j\d+/);
   await ok('jobs', 'cancel', /j\d+/.exec(late.stdout)![0], '--yes');
