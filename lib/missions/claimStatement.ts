@@ -25,12 +25,3 @@ told as (
   insert into ops_agent_events (kind, mission_id, trace_id, payload, tags)
   select case when epoch = 1 then 'mission.started' else 'mission.resumed' end, id, trace_id, jsonb_build_object('kind', kind, 'epoch', epoch, 'worker', $3::text), array[kind] from claimed)
 select id, kind, title, state, plan, input, epoch, signal_seq, agent, untrusted, trace_id, cancel_requested_by from claimed`;
-
-/** Loaded by a statement of its own, after the claim: in the claim's statement they would be as old as its snapshot. */
-export const LOAD_STEPS = `
-select s.id, s.name, s.position, s.task, s.payload, s.needs, s.state, s.attempt, s.max_attempts, s.timeout_ms, s.effect, s.idempotency_key, s.epoch, s.output,
-       s.error_class, s.error, s.untrusted, coalesce(extract(epoch from s.wake_at - clock_now()) * 1000, 0)::float8 as wait_ms, s.approval,
-       case when s.approval_id is not null then (select to_jsonb(a) from ops_approvals a where a.id = s.approval_id) end as asked, s.version,
-       s.state = 'running' and s.version is not null
-         and exists (select from ops_mission_steps c where c.parent_step_id = s.id and c.epoch = s.epoch and c.finished_at is not null) as progressed
-from ops_mission_steps s where s.mission_id = $1 and s.parent_step_id is null order by s.position`;

@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/index.ts';
-import { CLAIM, LOAD_STEPS } from './claimStatement.ts';
+import { CLAIM } from './claimStatement.ts';
 import { type GroupParts, groupStatement } from './groupStatement.ts';
 import type { Checkpoint, Claim, Claimed, MissionRow, StepEnd, StepRow } from './types.ts';
 
@@ -162,10 +162,4 @@ function errorText(
 export async function claimAlone(db: Queryable, { mission, job, pool }: Claim): Promise<Claimed | null> {
   const { rows } = await db.query<MissionRow>({ name: 'openclaw_claim', text: CLAIM, values: [mission, job, pool] });
   return rows[0] ? { mission: rows[0], steps: null, begun: [] } : null;
-}
-
-/** What a claim that was not the first one has to look up. */
-export async function loadSteps(db: Queryable, missionId: string): Promise<StepRow[]> {
-  const { rows } = await db.query<StepRow>({ name: 'openclaw_load_steps', text: LOAD_STEPS, values: [missionId] });
-  return rows;
 }

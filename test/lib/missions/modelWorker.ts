@@ -1,11 +1,10 @@
-import { LOAD_STEPS } from '../../../lib/missions/claimStatement.ts';
-import { loadSteps } from '../../../lib/missions/commitGroup.ts';
 import { isSuspended } from '../../../lib/missions/dag.ts';
 import { goByAnswers, hasWork, nextCheckpoint, recoverSteps } from '../../../lib/missions/decide.ts';
+import { loadSteps } from '../../../lib/missions/loadSteps.ts';
 import { missionChange } from '../../../lib/missions/missionChange.ts';
 import { askAbout, stepsToAsk } from '../../../lib/missions/questions.ts';
 import { emptyEnd, openState, type SegmentState } from '../../../lib/missions/state.ts';
-import type { StepEnd, StepRow } from '../../../lib/missions/types.ts';
+import type { StepEnd } from '../../../lib/missions/types.ts';
 import type { CheckpointWriter } from '../../../lib/missions/writer.ts';
 import type { Database } from '../../../lib/tasks/runtime.ts';
 
@@ -143,7 +142,7 @@ export class ModelWorker {
   async #readNews(seen: number): Promise<void> {
     const state = this.#state!;
     state.seen = seen;
-    const now = (await this.#db.query<StepRow>(LOAD_STEPS, [state.mission.id])).rows;
+    const now = await loadSteps(this.#db, state.mission.id);
     for (const { id, asked } of now) {
       const step = state.steps.find((own) => own.id === id);
       if (!step || !(step.state === 'waiting' || step.state === 'unknown')) continue;
