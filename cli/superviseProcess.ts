@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import path from 'node:path';
 import { CODE_ROOT } from '../lib/config/index.ts';
 import { EXIT, OpenClawError } from '../lib/errors/index.ts';
+import { workerFlags } from '../lib/workers/v8Flags.ts';
 import type { CrewNews } from './crew.ts';
 
 export interface SupervisedProcess {
@@ -13,8 +14,6 @@ export interface SupervisedProcess {
   stop: () => Promise<void>;
 }
 
-/** As bin/openclaw gives them: it is idle most of the time, and a large young space would only grow. */
-const FLAGS = ['--max-semi-space-size=4'];
 /** A process that has not said "ready" by then hangs. */
 const START_LIMIT_MS = 60_000;
 const RESTART_MS = { first: 100, max: 30_000 };
@@ -66,7 +65,7 @@ export function superviseProcess(
     const startedAt = performance.now();
     const running = fork(path.join(CODE_ROOT, 'cli/main.ts'), [...args], {
       stdio: ['ignore', logFd, logFd, 'ipc'],
-      execArgv: [...process.execArgv, ...FLAGS],
+      execArgv: [...process.execArgv, ...workerFlags()],
       // By its name, so that it follows a rotation; the descriptor takes what a crash says.
       env: { ...process.env, OPENCLAW_LOG_FILE: logFile },
       // A group of its own: Ctrl-C at the terminal reaches only `up`, which then stops its workers in order.

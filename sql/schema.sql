@@ -1278,6 +1278,8 @@ CREATE FUNCTION public.check_step_state() RETURNS trigger
 begin
   if not (case old.state
     when 'queued' then new.state in ('running', 'waiting', 'skipped', 'cancelled', 'failed')
+      -- It began and ended between two checkpoints, as what only reads may.
+      or new.state = 'succeeded' and new.attempt > old.attempt
     when 'running' then new.state in ('succeeded', 'failed', 'queued', 'waiting', 'cancelled', 'unknown')
     when 'waiting' then new.state in ('queued', 'running', 'succeeded', 'failed', 'skipped', 'cancelled')
     when 'unknown' then new.state in ('succeeded', 'failed', 'queued', 'running')
@@ -5386,7 +5388,7 @@ end $$;
 
 COMMENT ON FUNCTION public.start_task(task text, wanted integer) IS 'Spends starts of this task: how many of those wanted may start now, and for the others why not and when to ask again.';
 
-CREATE FUNCTION public.step_payload(step bigint) RETURNS jsonb
+CREATE FUNCTION public.step_payload(step bigint, uncommitted jsonb DEFAULT '{}'::jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'public', 'pg_catalog', 'pg_temp'
     AS $$
@@ -5395,11 +5397,11 @@ begin
       'input', m.input,
       'mission', jsonb_build_object('id', m.id, 'kind', m.kind, 'title', m.title, 'created_at', m.created_at),
       'steps', (select coalesce(jsonb_object_agg(o.name, jsonb_build_object('state', o.state, 'output', o.output, 'error', o.error)), '{}')
-                from ops_mission_steps o where o.mission_id = m.id and o.state in ('succeeded', 'failed', 'skipped', 'unknown'))))
+                from ops_mission_steps o where o.mission_id = m.id and o.state in ('succeeded', 'failed', 'skipped', 'unknown')) || uncommitted))
     from ops_mission_steps s join ops_missions m on m.id = s.mission_id where s.id = step);
 end $$;
 
-COMMENT ON FUNCTION public.step_payload(step bigint) IS 'The payload of a step with every $path taken from the outputs of earlier steps.';
+COMMENT ON FUNCTION public.step_payload(step bigint, uncommitted jsonb) IS 'The payload of a step with every $path taken from the outputs of earlier steps.';
 
 CREATE FUNCTION public.steps_to_reopen(mission bigint, from_step text) RETURNS SETOF bigint
     LANGUAGE sql STABLE
@@ -8169,7 +8171,7 @@ CREATE TRIGGER ops_mission_steps_free_place AFTER UPDATE OF state ON public.ops_
 
 CREATE TRIGGER ops_mission_steps_no_delete BEFORE DELETE OR TRUNCATE ON public.ops_mission_steps FOR EACH STATEMENT EXECUTE FUNCTION public.raise_no_delete();
 
-CREATE TRIGGER ops_mission_steps_state BEFORE UPDATE OF state ON public.ops_mission_steps FOR EACH ROW WHEN (((old.state IS DISTINCT FROM new.state) AND (NOT (((old.state = 'queued'::text) AND (new.state = 'running'::text)) OR ((old.state = 'running'::text) AND (new.state = 'succeeded'::text)))))) EXECUTE FUNCTION public.check_step_state();
+CREATE TRIGGER ops_mission_steps_state BEFORE UPDATE OF state ON public.ops_mission_steps FOR EACH ROW WHEN (((old.state IS DISTINCT FROM new.state) AND (NOT (((old.state = 'queued'::text) AND ((new.state = 'running'::text) OR ((new.state = 'succeeded'::text) AND (new.attempt > old.attempt)))) OR ((old.state = 'running'::text) AND (new.state = 'succeeded'::text)))))) EXECUTE FUNCTION public.check_step_state();
 
 CREATE TRIGGER ops_missions_breaker AFTER UPDATE OF state ON public.ops_missions FOR EACH ROW WHEN (((new.state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])) AND (old.state IS DISTINCT FROM new.state))) EXECUTE FUNCTION public.count_mission_end();
 
@@ -8727,7 +8729,7 @@ REVOKE ALL ON FUNCTION public.start_mission(p public.ops_mission_proposals, miss
 
 REVOKE ALL ON FUNCTION public.start_task(task text, wanted integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.step_payload(step bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.step_payload(step bigint, uncommitted jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.steps_to_reopen(mission bigint, from_step text) FROM PUBLIC;
 

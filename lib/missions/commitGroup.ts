@@ -148,7 +148,9 @@ function addRows(
 
 function endText(end: StepEnd): string {
   const resolves = end.resolves ? ',"e_resolves":true' : '';
-  return `,"e_step":${end.step},"e_state":"${end.state}","e_output":${end.output},"e_untrusted":${end.untrusted},"e_ms":${end.duration_ms},"e_bytes":${end.input_bytes}${errorText('e', end)}${resolves}`;
+  const attempt = end.attempt === undefined ? '' : `,"e_attempt":${end.attempt}`;
+  const ago = end.ended_at === undefined ? '' : `,"e_ago":${performance.now() - end.ended_at}`;
+  return `,"e_step":${end.step},"e_state":"${end.state}","e_output":${end.output},"e_untrusted":${end.untrusted},"e_ms":${end.duration_ms},"e_bytes":${end.input_bytes}${errorText('e', end)}${resolves}${attempt}${ago}`;
 }
 
 function errorText(

@@ -18,7 +18,7 @@ const PART_NAMES = ['claims', 'checkpoints', 'ends', 'requeues', 'starts', 'chan
  */
 const COLUMNS: Partial<Record<keyof GroupParts, string>> = {
   checkpoints: 'mission bigint, epoch integer',
-  ends: 'e_step bigint, e_state text, e_output jsonb, e_error_class text, e_error text, e_untrusted boolean, e_ms float8, e_bytes bigint, e_resolves boolean',
+  ends: 'e_step bigint, e_state text, e_output jsonb, e_error_class text, e_error text, e_untrusted boolean, e_ms float8, e_bytes bigint, e_resolves boolean, e_attempt integer, e_ago float8',
   requeues: 'r_step bigint, r_state text, r_attempt integer, r_delay_ms float8, r_error_class text, r_error text',
   starts: 's_step bigint, s_attempt integer',
   changes:
@@ -150,7 +150,9 @@ function memberCtes(members: string, columns: string): string[] {
 const END_CTES = [
   `ended as (
     update ops_mission_steps s set state = m.e_state, output = m.e_output, error_class = m.e_error_class, error = m.e_error, untrusted = m.e_untrusted,
-           epoch = m.epoch, finished_at = (select clock_now()), wake_at = null
+           epoch = m.epoch, attempt = coalesce(m.e_attempt, s.attempt), wake_at = null,
+           started_at = case when m.e_attempt is null then s.started_at else (select clock_now()) - (m.e_ago + coalesce(m.e_ms, 0)) * interval '1 millisecond' end,
+           finished_at = (select clock_now()) - coalesce(m.e_ago, 0) * interval '1 millisecond'
     from m where s.id = m.e_step and (s.state in ('queued', 'running', 'waiting') or s.state = 'unknown' and m.e_resolves)
     returning s.id, s.mission_id, s.name, s.task, s.state, s.attempt, s.error_class, s.error, s.untrusted, m.trace_id, m.agent, m.e_ms as duration_ms, m.e_bytes as input_bytes, m.e_resolves as resolves)`,
   `outcomes as (

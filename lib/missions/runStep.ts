@@ -28,6 +28,8 @@ export interface StepRun {
   onNews: (signalSeq: number, cancelRequested: boolean) => void;
   /** The mission's signal_seq as the segment knows it. */
   seen: () => number;
+  /** Ids of ended steps that are known here only. */
+  uncommitted: ReadonlySet<string>;
   /** A durable function runs: what comes for the mission is to be told it. */
   onDurable: (run: DurableRun) => void;
 }
@@ -92,11 +94,13 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
         untrusted: isUntrusted,
         duration_ms: performance.now() - started,
         input_bytes: inputBytes,
+        ended_at: performance.now(),
       },
     };
   } catch (error) {
     return finishOfError(run, task, error, {
       duration_ms: performance.now() - started,
+      ended_at: performance.now(),
       input_bytes: inputBytes,
       untrusted,
     });
@@ -120,7 +124,7 @@ function finishOfError(
   { step, random, own }: StepRun,
   task: LoadedTask | undefined,
   error: unknown,
-  measured: Pick<StepEnd, 'duration_ms' | 'input_bytes' | 'untrusted'>,
+  measured: Pick<StepEnd, 'duration_ms' | 'input_bytes' | 'untrusted' | 'ended_at'>,
 ): StepFinish {
   const aborted = own.reason;
   // Whether an effect outside that was cut off has happened is unknown; a worker that stops lets it end in time instead.
@@ -200,9 +204,14 @@ function waitingForPlace(step: StepRow, waitMs: number, lookedAt: number): StepR
   };
 }
 
-async function resolvePayload({ runtime, step }: StepRun): Promise<unknown> {
+async function resolvePayload({ runtime, step, steps, uncommitted }: StepRun): Promise<unknown> {
   if (pathsIn(step.payload).length === 0) return step.payload;
-  const { rows } = await runtime.paths.query<{ payload: unknown }>('select step_payload($1) as payload', [step.id]);
+  const ended = steps.filter(({ id }) => uncommitted.has(id));
+  const known = ended.map(({ name, state, output, error }) => [name, { state, output, error }]);
+  const { rows } = await runtime.paths.query<{ payload: unknown }>('select step_payload($1, $2) as payload', [
+    step.id,
+    JSON.stringify(Object.fromEntries(known)),
+  ]);
   return rows[0]?.payload;
 }
 

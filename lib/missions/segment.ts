@@ -8,10 +8,13 @@ import { goByAnswers, hasWork, nextCheckpoint, PARALLEL_STEPS, recoverSteps } fr
 import type { DurableRun, Recorder } from './durable/index.ts';
 import { loadSteps } from './loadSteps.ts';
 import { missionChange } from './missionChange.ts';
+import { createNews } from './news.ts';
+import { PendingCheckpoints } from './pending.ts';
 import { askAbout, stepsToAsk } from './questions.ts';
+import { followsFrom, runsAhead } from './runAhead.ts';
 import { HELD_BY_LIMIT, runStep, type StepFinish } from './runStep.ts';
 import { emptyEnd, openState, pauseOf, type SegmentState, soonestStartMs } from './state.ts';
-import type { Checkpoint, StepRow } from './types.ts';
+import type { Checkpoint, CheckpointResult, MissionChange, StepRow } from './types.ts';
 import type { CheckpointWriter } from './writer.ts';
 
 /** Segments that run in this process, by mission id: where a cancel is delivered, the news of a signal or an answer, and a pause. */
@@ -100,6 +103,7 @@ function createSegment(
     aborted ??= reason;
     for (const own of running.values()) own.abort(reason);
   };
+  const taskOf = (task: string) => runtime.registry.tasks.get(task);
   const taken = new Set<string>();
   const functions = new Map<string, DurableRun>();
   const onStop = () => {
@@ -131,6 +135,23 @@ function createSegment(
     }
     news.tell();
   };
+
+  let lost: OpenClawError | undefined;
+  /** It has ended or been parked by another hand. */
+  let closed = false;
+  let answered: CheckpointResult | undefined;
+  const pending = new PendingCheckpoints(writer, {
+    answer: (result, { ends }) => {
+      answered = result;
+      for (const { step } of ends) state.uncommitted.delete(step);
+      if (!result.accepted) lost ??= fenced();
+      if (!result.open) closed = true;
+      if (lost || closed) news.tell();
+      if (result.cancelRequested && !state.cancelRequested) cancel();
+      poke(result.signalSeq);
+    },
+    failure: news.tell,
+  });
 
   const fenced = (): OpenClawError => {
     abort(new JobAborted('lease_lost', 'the mission was claimed by another worker'));
@@ -173,6 +194,7 @@ function createSegment(
       onNews,
       onDurable,
       seen: () => state.seen,
+      uncommitted: state.uncommitted,
       jobId: context.job.id,
       own,
       ...(random && { random }),
@@ -191,44 +213,58 @@ function createSegment(
       });
   };
 
-  /** Nothing follows from a checkpoint before it is committed. @returns whether the mission goes on here. */
-  const commit = async (checkpoint: Checkpoint, begun: StepRow[]): Promise<boolean> => {
-    await closeSteps(runtime, checkpoint, steps);
-    const result = await writer.submit(checkpoint);
-    if (!result.accepted) throw fenced();
-    if (!result.open) return false;
-    for (const step of begun) start(step);
-    if (result.cancelRequested && !state.cancelRequested) cancel();
-    const { change } = checkpoint;
+  /** Everything that was written is committed. @returns whether the mission has so ended or parked. */
+  const settled = async (change: MissionChange | null): Promise<boolean> => {
+    await pending.settled();
+    if (lost) throw lost;
+    if (change === null || closed) return false;
     // What it would have waited for came before it parked: it did not.
-    if (change?.state === 'waiting' && result.signalSeq !== change.seen) checkpoint.change = null;
-    poke(result.signalSeq);
-    return checkpoint.change === null;
+    return change.state !== 'waiting' || answered?.signalSeq === change.seen;
+  };
+
+  /** With the database away nothing is known of pauses, and nothing starts before a commit comes through. */
+  const isConfirmed = async (): Promise<boolean> => {
+    try {
+      await runtime.controls?.confirm();
+      return true;
+    } catch (error) {
+      context.log.debug({ err: error }, 'what is paused could not be read');
+      return false;
+    }
   };
 
   const run = async (): Promise<SegmentResult> => {
     for (const step of begunByClaim) start(step);
-    let ends = recoverSteps(state, (task) => runtime.registry.tasks.get(task));
-    for (;;) {
+    let ends = recoverSteps(state, taskOf);
+    while (!(lost || closed || pending.hasFailed)) {
       const stopping = context.signal.aborted;
-      // With the database away the commit before a start does not come through either.
-      await runtime.controls?.confirm()?.catch((error: unknown) => context.log.debug({ err: error }, 'not confirmed'));
+      const confirmed = await isConfirmed();
       if (state.poked) await readNews();
       ends.push(...goByAnswers(state));
       const { checkpoint, begun } = nextCheckpoint(state, ends, stopping);
       ends = [];
+      for (const { step } of checkpoint.ends) state.uncommitted.add(step);
       const toAsk = stopping ? [] : stepsToAsk(state);
       const idle = inFlight.size === 0 && begun.length === 0 && checkpoint.requeues.length === 0 && toAsk.length === 0;
       if (idle && !stopping) checkpoint.change = await missionChange(state, runtime.paths);
-      const goesOn = !hasWork(checkpoint) || (await commit(checkpoint, begun));
-      if (checkpoint.change) return { mission: mission.id, state: checkpoint.change.state, steps: steps.length };
-      if (!goesOn) return { mission: mission.id, state: 'ended_elsewhere', steps: steps.length };
+      const ahead = new Set(begun.filter((step) => confirmed && runsAhead(mission, step, taskOf(step.task))));
+      for (const step of ahead) start(step);
+      const isWaitedFor = stopping || followsFrom(checkpoint, begun.length - ahead.size, toAsk) || pending.isFull;
+      if (checkpoint.requeues.length > 0) await pending.settled();
+      const endsFunction = await closeSteps(runtime, checkpoint, steps);
+      if (hasWork(checkpoint)) pending.add(checkpoint);
+      if ((isWaitedFor || endsFunction) && (await settled(checkpoint.change)))
+        return { mission: mission.id, state: checkpoint.change!.state, steps: steps.length };
+      if (lost || closed) continue;
+      for (const step of begun) if (!ahead.has(step)) start(step);
       if (stopping && inFlight.size === 0 && finished.length === 0) throw context.signal.reason;
       for (const step of toAsk) if (!(await askAbout(runtime.db, state, step))) throw fenced();
       if (checkpoint.requeues.length > 0 || toAsk.length > 0 || state.poked) continue;
       const mayStart = !stopping && inFlight.size < PARALLEL_STEPS;
       await news.wait(mayStart ? soonestStartMs(state) : Number.POSITIVE_INFINITY);
     }
+    await settled(null);
+    return { mission: mission.id, state: 'ended_elsewhere', steps: steps.length };
   };
 
   /** However it ends, no step of it goes on beside the next claim's. */
@@ -247,37 +283,14 @@ function createSegment(
   return { run: runToEnd, cancel, poke, controlsChanged };
 }
 
-/** What a durable function that ends has left open ends with it. */
+/** What a durable function that ends has left open ends with it. @returns whether one ends. */
 async function closeSteps(
   { db, registry }: TaskRuntime,
   { ends, mission, epoch }: Checkpoint,
   steps: readonly StepRow[],
-) {
+): Promise<boolean> {
   const durable = (id: string) => registry.tasks.get(steps.find((step) => step.id === id)?.task ?? '')?.durable;
   const parents = ends.filter((end) => durable(end.step)).map((end) => end.step);
   if (parents.length > 0) await db.query('select close_function_steps($1, $2, $3)', [mission, epoch, parents]);
-}
-
-/** A flag that something has happened and the wait for it: what is told before the wait begins is not lost. */
-function createNews(): { tell: () => void; wait: (atMostMs: number) => Promise<void> } {
-  let told = false;
-  let wake: () => void = () => undefined;
-  return {
-    tell: () => {
-      told = true;
-      wake();
-    },
-    wait: async (atMostMs) => {
-      if (!told) {
-        await new Promise<void>((resolve) => {
-          const timer = Number.isFinite(atMostMs) ? setTimeout(resolve, Math.max(1, Math.ceil(atMostMs))) : undefined;
-          wake = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      }
-      told = false;
-    },
-  };
+  return parents.length > 0;
 }

@@ -17,6 +17,8 @@ export interface SegmentState {
   readonly inFlight: Set<string>;
   /** Ended attempts that no checkpoint has yet. */
   readonly finished: StepFinish[];
+  /** Ids of ended steps whose end is not known to be committed. */
+  readonly uncommitted: Set<string>;
   cancelRequested: boolean;
   /** The mission's signal_seq as of what is known here: it parks only at this. */
   seen: number;
@@ -34,6 +36,7 @@ export function openState(mission: MissionRow, steps: StepRow[], controls?: Cont
     answered: new Set(),
     inFlight: new Set(),
     finished: [],
+    uncommitted: new Set(),
     cancelRequested: mission.cancel_requested_by !== null,
     seen: mission.signal_seq,
     poked: false,

@@ -79,6 +79,10 @@ export interface StepEnd {
   untrusted: boolean;
   duration_ms: number | null;
   input_bytes: number | null;
+  /** When it ended, by performance.now(), where it ran: it may be recorded later. */
+  ended_at?: number;
+  /** The attempt that it ends, where no checkpoint has recorded its start. */
+  attempt?: number;
   /** A person's word on a step that was unknown; its one outcome is written already. */
   resolves?: true;
 }

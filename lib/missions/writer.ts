@@ -6,7 +6,8 @@ import type { Checkpoint, CheckpointResult, Claim, Claimed } from './types.ts';
 
 /** Claims missions and commits checkpoints; those that wait while one group is being committed form the next. There is no timer. */
 export interface CheckpointWriter {
-  submit: (checkpoint: Checkpoint) => Promise<CheckpointResult>;
+  /** Until `onTaken` it may be added to; then it is on its way, once or again, as it is. */
+  submit: (checkpoint: Checkpoint, onTaken?: () => void) => Promise<CheckpointResult>;
   /** Null: this job may not claim it. */
   claim: (claim: Claim) => Promise<Claimed | null>;
 }
@@ -17,7 +18,7 @@ interface Waiting<Asked, Result> {
   reject: (error: unknown) => void;
 }
 type Member =
-  | ({ kind: 'checkpoint' } & Waiting<Checkpoint, CheckpointResult>)
+  | ({ kind: 'checkpoint'; onTaken: (() => void) | undefined } & Waiting<Checkpoint, CheckpointResult>)
   | ({ kind: 'claim' } & Waiting<Claim, Claimed | null>);
 
 const GROUP_LIMIT = 256;
@@ -84,6 +85,7 @@ export function createWriter(db: Queryable, log: Logger): CheckpointWriter {
       else {
         missions.add(mission);
         group.push(member);
+        if (member.kind === 'checkpoint') member.onTaken?.();
       }
     }
     waiting.splice(0, waiting.length, ...left);
@@ -133,7 +135,8 @@ export function createWriter(db: Queryable, log: Logger): CheckpointWriter {
   };
 
   return {
-    submit: (asked) => new Promise((resolve, reject) => push({ kind: 'checkpoint', asked, resolve, reject })),
+    submit: (asked, onTaken) =>
+      new Promise((resolve, reject) => push({ kind: 'checkpoint', asked, onTaken, resolve, reject })),
     claim: (asked) => new Promise((resolve, reject) => push({ kind: 'claim', asked, resolve, reject })),
   };
 }

@@ -162,6 +162,8 @@ as $$
 begin
   if not (case old.state
     when 'queued' then new.state in ('running', 'waiting', 'skipped', 'cancelled', 'failed')
+      -- It began and ended between two checkpoints, as what only reads may.
+      or new.state = 'succeeded' and new.attempt > old.attempt
     when 'running' then new.state in ('succeeded', 'failed', 'queued', 'waiting', 'cancelled', 'unknown')
     when 'waiting' then new.state in ('queued', 'running', 'succeeded', 'failed', 'skipped', 'cancelled')
     when 'unknown' then new.state in ('succeeded', 'failed', 'queued', 'running')
@@ -174,7 +176,7 @@ begin
   return new;
 end $$;
 create trigger ops_mission_steps_state before update of state on ops_mission_steps for each row
-  when (old.state is distinct from new.state and not (old.state = 'queued' and new.state = 'running' or old.state = 'running' and new.state = 'succeeded')) execute function check_step_state();
+  when (old.state is distinct from new.state and not (old.state = 'queued' and (new.state = 'running' or new.state = 'succeeded' and new.attempt > old.attempt) or old.state = 'running' and new.state = 'succeeded')) execute function check_step_state();
 
 create function check_proposal_state() returns trigger
 language plpgsql

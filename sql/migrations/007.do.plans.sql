@@ -67,7 +67,8 @@ begin
   return payload;
 end $$;
 
-create function step_payload(step bigint) returns jsonb
+-- `uncommitted`: ends that only the worker knows yet, {name: {state, output, error}}.
+create function step_payload(step bigint, uncommitted jsonb default '{}') returns jsonb
 language plpgsql stable
 set search_path = public, pg_catalog, pg_temp
 as $$
@@ -76,10 +77,10 @@ begin
       'input', m.input,
       'mission', jsonb_build_object('id', m.id, 'kind', m.kind, 'title', m.title, 'created_at', m.created_at),
       'steps', (select coalesce(jsonb_object_agg(o.name, jsonb_build_object('state', o.state, 'output', o.output, 'error', o.error)), '{}')
-                from ops_mission_steps o where o.mission_id = m.id and o.state in ('succeeded', 'failed', 'skipped', 'unknown'))))
+                from ops_mission_steps o where o.mission_id = m.id and o.state in ('succeeded', 'failed', 'skipped', 'unknown')) || uncommitted))
     from ops_mission_steps s join ops_missions m on m.id = s.mission_id where s.id = step);
 end $$;
-comment on function step_payload(bigint) is 'The payload of a step with every $path taken from the outputs of earlier steps.';
+comment on function step_payload(bigint, jsonb) is 'The payload of a step with every $path taken from the outputs of earlier steps.';
 
 -- The question before a step: a text, or {question, expires, on_expiry, who}.
 create function approval_fault(asked jsonb) returns text

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { workerFlags } from '../../lib/workers/v8Flags.ts';
 import type { FromWorker, ToWorker, WorkerStart, WorkerUsage } from './worker/protocol.ts';
 
 const MAIN = path.join(import.meta.dirname, 'worker/main.ts');
@@ -22,6 +23,7 @@ export async function spawnWorker(profileFolder?: string): Promise<WorkerProcess
     execArgv: [
       // As the launcher starts every process of ours, and so this one.
       ...process.execArgv,
+      ...workerFlags(),
       ...(profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`] : []),
     ],
   });

@@ -90,6 +90,15 @@ test('a step goes from each state only where it may, and the rest raises OC008',
   }
 });
 
+test('a step that only reads may have begun and ended between two checkpoints: then the attempt is counted', async () => {
+  const id = await newStep(await newMission('running'), 'queued');
+  await query(
+    "update ops_mission_steps set state = 'succeeded', attempt = attempt + 1, finished_at = now() where id = $1",
+    [id],
+  );
+  assert.is((await query('select state from ops_mission_steps where id = $1', [id]))[0].state, 'succeeded');
+});
+
 test('a proposal is decided once, and says by whom', async () => {
   const mission = await newMission();
   const decisions: Record<string, string | null> = {

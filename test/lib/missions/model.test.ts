@@ -24,14 +24,15 @@ const PLAN = {
   kind: 'model',
   steps: [
     { name: 'read', task: 'noop' },
-    { name: 'pay', task: 'outside', needs: ['read'] },
-    { name: 'beside', task: 'noop', needs: ['read'] },
+    { name: 'more', task: 'noop', needs: ['read'] },
+    { name: 'pay', task: 'outside', needs: ['more'] },
+    { name: 'beside', task: 'noop', needs: ['more'] },
     { name: 'last', task: 'noop', needs: ['pay', 'beside'] },
   ],
 };
 
 type Move =
-  | { kind: 'fetch' | 'turn' | 'kill' | 'sweep'; worker: number }
+  | { kind: 'fetch' | 'turn' | 'commit' | 'kill' | 'sweep'; worker: number }
   | { kind: 'finish'; worker: number; how: HowItEnds }
   | { kind: 'pause' | 'resume'; scope: 'all' | 'mission' | 'task' }
   | { kind: 'cancel'; hard: boolean }
@@ -43,6 +44,7 @@ const moves = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom('fetch' as const), worker }) },
     { weight: 14, arbitrary: fc.record({ kind: fc.constantFrom('turn' as const), worker }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('commit' as const), worker }) },
     {
       weight: 6,
       arbitrary: fc.record({
@@ -114,6 +116,8 @@ class World {
         return acts!.fetch();
       case 'turn':
         return acts!.turn(mission);
+      case 'commit':
+        return void (await acts!.commit());
       case 'finish':
         return acts!.finish(move.how);
       case 'kill':
@@ -136,7 +140,8 @@ class World {
       }
       case 'cancel': {
         if (!(await this.#open())) return;
-        this.#begunAtCancel ??= await this.#begun();
+        // What has begun and is on record only after the cancel had begun before it.
+        this.#begunAtCancel ??= this.workers.reduce((sum, each) => sum + each.unrecorded, await this.#begun());
         await query('select cancel_mission($1, $2)', [mission, move.hard]);
         for (const each of this.workers) each.cancelled();
         return;

@@ -2,11 +2,16 @@ import { isSuspended } from '../../../lib/missions/dag.ts';
 import { goByAnswers, hasWork, nextCheckpoint, recoverSteps } from '../../../lib/missions/decide.ts';
 import { loadSteps } from '../../../lib/missions/loadSteps.ts';
 import { missionChange } from '../../../lib/missions/missionChange.ts';
+import { addTo } from '../../../lib/missions/pending.ts';
 import { askAbout, stepsToAsk } from '../../../lib/missions/questions.ts';
+import { followsFrom, runsAhead } from '../../../lib/missions/runAhead.ts';
 import { emptyEnd, openState, type SegmentState } from '../../../lib/missions/state.ts';
-import type { StepEnd } from '../../../lib/missions/types.ts';
+import type { Checkpoint, StepEnd } from '../../../lib/missions/types.ts';
 import type { CheckpointWriter } from '../../../lib/missions/writer.ts';
 import type { Database } from '../../../lib/tasks/runtime.ts';
+
+/** What the task is of every step that is planned as one that reads. */
+const READS = { effect: 'read', durable: false, limits: null } as const;
 
 export type HowItEnds = 'succeeded' | 'failed' | 'retried';
 
@@ -19,6 +24,8 @@ export class ModelWorker {
   #job: string | undefined;
   #state: SegmentState | undefined;
   #ends: StepEnd[] = [];
+  /** What happened and is not committed yet, as PendingCheckpoints holds it. */
+  #held: Checkpoint | undefined;
   readonly #db: Database;
   readonly #writer: CheckpointWriter;
   readonly #name: string;
@@ -55,6 +62,13 @@ export class ModelWorker {
     this.#job = undefined;
     this.#state = undefined;
     this.#ends = [];
+    this.#held = undefined;
+  }
+
+  /** Starts that only this worker knows of. */
+  get unrecorded(): number {
+    if (!this.#held) return 0;
+    return this.#held.starts.length + this.#held.ends.filter(({ attempt }) => attempt !== undefined).length;
   }
 
   /** As graphile-worker fetches. */
@@ -83,15 +97,33 @@ export class ModelWorker {
     const toAsk = stepsToAsk(state);
     if (state.inFlight.size + begun.length + checkpoint.requeues.length + toAsk.length === 0)
       checkpoint.change = await missionChange(state, this.#db);
+    const ahead = begun.filter((step) => runsAhead(state.mission, step, READS));
+    for (const step of ahead) state.inFlight.add(step.id);
+    const isWaitedFor = followsFrom(checkpoint, begun.length - ahead.length, toAsk);
+    if (checkpoint.requeues.length > 0 && !(await this.commit())) return;
     if (hasWork(checkpoint)) {
-      const result = await this.#writer.submit(checkpoint);
-      if (!result.accepted || !result.open) return this.#leave(result.accepted);
-      for (const step of begun) state.inFlight.add(step.id);
-      if (result.cancelRequested) this.cancelled();
-      const parkedTooLate = checkpoint.change?.state === 'waiting' && result.signalSeq !== checkpoint.change.seen;
-      if (checkpoint.change && !parkedTooLate) return this.#leave(true);
+      if (this.#held) addTo(this.#held, checkpoint);
+      else this.#held = checkpoint;
     }
+    if (isWaitedFor && !(await this.commit())) return;
+    for (const step of begun) state.inFlight.add(step.id);
     for (const step of toAsk) if (!(await askAbout(this.#db, state, step))) return this.#leave(false);
+  }
+
+  /** The writer takes what is held. @returns whether the segment goes on. */
+  async commit(): Promise<boolean> {
+    const checkpoint = this.#held;
+    this.#held = undefined;
+    if (!checkpoint) return true;
+    const result = await this.#writer.submit(checkpoint);
+    const { change } = checkpoint;
+    const parkedTooLate = change?.state === 'waiting' && result.signalSeq !== change.seen;
+    if (!result.accepted || !result.open || (change && !parkedTooLate)) {
+      await this.#leave(result.accepted);
+      return false;
+    }
+    if (result.cancelRequested) this.cancelled();
+    return true;
   }
 
   /** A cancel arrives: what runs is aborted. */

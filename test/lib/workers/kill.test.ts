@@ -208,6 +208,50 @@ test('another worker on the same host takes over by itself: a mission, a job, a 
   assert.is((await seen(plain.job)).attempts, 1, 'a death of the worker spends no attempt');
 });
 
+test('killed while the ends of steps that only read could not be committed: they run again, and each has one outcome', async () => {
+  const worker = await someWorker();
+  const id = await submit('ahead', 400);
+  await started('ahead-b', 1);
+  const holder = await database.pool.connect();
+  await holder.query('begin');
+  await holder.query('select from ops_missions where id = $1 for update', [id]);
+  await started('ahead-c', 1);
+  await end(worker, 'SIGKILL');
+  await holder.query('rollback');
+  holder.release();
+  await startWorker();
+  assert.equal((await ended(id)).state, 'succeeded');
+  assert.equal(await Promise.all(['b', 'c'].map((name) => startsOf(`ahead-${name}`))), [2, 2]);
+  const outcomes = await query('select step_id, state from ops_outcomes where mission_id = $1', [id]);
+  assert.equal(
+    outcomes.map(({ state }) => state),
+    ['succeeded', 'succeeded', 'succeeded'],
+  );
+  assert.is(new Set(outcomes.map(({ step_id }) => step_id)).size, 3);
+});
+
+test('a step that only reads and kills its worker before its start is on record ends as poison all the same', async () => {
+  let worker = await someWorker();
+  const step = (name: string, task: string, needs: string[]) => ({ name, task, needs });
+  const plan = { kind: 'deadly', steps: [step('a', 'noop', []), step('b', 'die', ['a']), step('c', 'noop', ['b'])] };
+  const [{ id }] = await query('select add_mission($1) as id', [JSON.stringify(plan)]);
+  const done = ended(id).then(() => true);
+  let deaths = 0;
+  while (!(await Promise.race([done, worker.exit.then(() => false)]))) {
+    deaths += 1;
+    worker = spawnWorker(testEnvironment(database));
+  }
+  assert.is(deaths, 4, 'one that nobody could count, then three');
+  assert.equal(
+    (await steps(id)).map((row) => [row.state, row.error_class]),
+    [
+      ['succeeded', null],
+      ['failed', 'poison'],
+      ['skipped', 'need_failed'],
+    ],
+  );
+});
+
 test('a job that its worker dies of ends as poison after the third death, with the cause, however many attempts it has', async () => {
   const id = await addJob('wait', { ms: 20_000, mark: 'last' }, ', max_attempts => 1');
   // Two have died of it already.
