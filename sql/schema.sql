@@ -1989,7 +1989,7 @@ CREATE TABLE public.ops_agent_events (
     trace_id uuid,
     tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT ops_agent_events_kind_check CHECK ((kind ~ '^(mission|step|job|agent|worker|service|breaker|budget|approval|backup|health|signal|policy|cron|secret|message|user)\.[a-z0-9_]+(\.[a-z0-9_]+)*$'::text)),
+    CONSTRAINT ops_agent_events_kind_check CHECK (((kind = ANY (ARRAY['step.succeeded'::text, 'mission.started'::text, 'mission.succeeded'::text])) OR (kind ~ '^(mission|step|job|agent|worker|service|breaker|budget|approval|backup|health|signal|policy|cron|secret|message|user)\.[a-z0-9_]+(\.[a-z0-9_]+)*$'::text))),
     CONSTRAINT ops_agent_events_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
     CONSTRAINT ops_agent_events_severity_check CHECK ((severity = ANY (ARRAY['debug'::text, 'info'::text, 'warning'::text, 'error'::text, 'critical'::text])))
 );

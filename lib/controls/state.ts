@@ -71,6 +71,10 @@ export class ControlState {
     return found.find((control) => control.hard) ?? found[0];
   }
 
+  get pausesAnything(): boolean {
+    return this.#controls.length > 0;
+  }
+
   /** Whether any agent is paused: only then is it worth asking on whose behalf a job runs. */
   get pausesAgents(): boolean {
     return this.#controls.some((control) => control.scope === 'agent');

@@ -149,8 +149,11 @@ function addRows(
 function endText(end: StepEnd): string {
   const resolves = end.resolves ? ',"e_resolves":true' : '';
   const attempt = end.attempt === undefined ? '' : `,"e_attempt":${end.attempt}`;
+  // Of what it followed alone and is recorded together with, the times differ by what they differed by.
+  const isBehind = end.follows !== undefined && end.follows > (end.attempt === undefined ? 0 : 1);
+  const follows = isBehind ? ',"e_follows":true' : '';
   const ago = end.ended_at === undefined ? '' : `,"e_ago":${performance.now() - end.ended_at}`;
-  return `,"e_step":${end.step},"e_state":"${end.state}","e_output":${end.output},"e_untrusted":${end.untrusted},"e_ms":${end.duration_ms},"e_bytes":${end.input_bytes}${errorText('e', end)}${resolves}${attempt}${ago}`;
+  return `,"e_step":${end.step},"e_state":"${end.state}","e_output":${end.output},"e_untrusted":${end.untrusted},"e_ms":${end.duration_ms},"e_bytes":${end.input_bytes}${errorText('e', end)}${resolves}${attempt}${ago}${follows}`;
 }
 
 function errorText(

@@ -1,5 +1,6 @@
 import type { LoadedTask } from '../tasks/types.ts';
-import { strandedSteps } from './dag.ts';
+import { isSuspended, strandedSteps } from './dag.ts';
+import { HELD_BY_LIMIT } from './runStep.ts';
 import { allowedSteps, emptyEnd, type SegmentState } from './state.ts';
 import type { Asked, Checkpoint, StepEnd, StepRow } from './types.ts';
 
@@ -43,6 +44,18 @@ export function recoverSteps(
   return ends;
 }
 
+/** What stands in the database now: answers, and what may look again. */
+export function takeAnswers(state: SegmentState, now: readonly StepRow[]): void {
+  const ready = (step: StepRow) => void state.notBefore.set(step.id, performance.now());
+  for (const { id, asked } of now) {
+    const step = state.steps.find((own) => own.id === id);
+    if (step?.state === 'queued' && step.error_class === HELD_BY_LIMIT) ready(step);
+    if (!step || !(step.state === 'waiting' || step.state === 'unknown')) continue;
+    step.asked = asked;
+    if (isSuspended(step)) ready(step);
+  }
+}
+
 /**
  * What people said of steps that wait for them: `approve` lets a step start, anything else fails it; of a step whose effect is
  * unknown they say done, retry or fail.
@@ -57,6 +70,8 @@ export function goByAnswers(state: SegmentState): StepEnd[] {
     const end = endOfAnswer(step, asked);
     if (end === null) {
       step.state = 'queued';
+      // Should it become unknown again, that is another question.
+      if (waitsFor === 'unknown') step.asked = null;
       continue;
     }
     Object.assign(step, { state: end.state, output: asked.output, error_class: end.error_class, error: end.error });
@@ -98,10 +113,10 @@ export function nextCheckpoint(
   };
   collectFinished(state, checkpoint);
   // One statement may not change a step twice: what is requeued here is ended or started by the next.
-  const requeued = new Set(checkpoint.requeues.map((requeue) => requeue.step));
+  const isRequeued = ({ id }: StepRow) => checkpoint.requeues.some((requeue) => requeue.step === id);
   if (state.cancelRequested) {
     for (const step of state.steps.filter(
-      ({ id, state: was }) => (was === 'queued' || was === 'waiting') && !requeued.has(id),
+      (each) => (each.state === 'queued' || each.state === 'waiting') && !isRequeued(each),
     )) {
       step.state = 'cancelled';
       checkpoint.ends.push(emptyEnd(step, 'cancelled', 'cancelled', 'the mission was cancelled'));
@@ -114,7 +129,7 @@ export function nextCheckpoint(
   const now = performance.now();
   const may = stopping || state.cancelRequested ? [] : allowedSteps(state);
   const begun = may
-    .filter((step) => state.notBefore.get(step.id)! <= now && !requeued.has(step.id))
+    .filter((step) => state.notBefore.get(step.id)! <= now && !isRequeued(step))
     .slice(0, PARALLEL_STEPS - state.inFlight.size);
   for (const step of begun) {
     step.state = 'running';

@@ -18,7 +18,7 @@ const PART_NAMES = ['claims', 'checkpoints', 'ends', 'requeues', 'starts', 'chan
  */
 const COLUMNS: Partial<Record<keyof GroupParts, string>> = {
   checkpoints: 'mission bigint, epoch integer',
-  ends: 'e_step bigint, e_state text, e_output jsonb, e_error_class text, e_error text, e_untrusted boolean, e_ms float8, e_bytes bigint, e_resolves boolean, e_attempt integer, e_ago float8',
+  ends: 'e_step bigint, e_state text, e_output jsonb, e_error_class text, e_error text, e_untrusted boolean, e_ms float8, e_bytes bigint, e_resolves boolean, e_attempt integer, e_ago float8, e_follows boolean',
   requeues: 'r_step bigint, r_state text, r_attempt integer, r_delay_ms float8, r_error_class text, r_error text',
   starts: 's_step bigint, s_attempt integer',
   changes:
@@ -54,7 +54,9 @@ export function groupStatement(parts: GroupParts): { name: string; text: string 
  * Functions of the clock and the actor are asked once, not for each row.
  */
 function textOf(parts: GroupParts): string {
-  const ctes: string[] = [];
+  const ctes: string[] = [
+    't as materialized (select clock_now() as now, current_source() as source, current_actor() as actor)',
+  ];
   const events: string[] = [];
   const results: string[] = [];
   if (parts.claims) {
@@ -109,7 +111,7 @@ function textOf(parts: GroupParts): string {
   if (events.length > 0) {
     ctes.push(`told as (
       insert into ops_agent_events (source, actor, kind, severity, mission_id, step_id, trace_id, untrusted, payload, tags)
-      select (select current_source()), (select current_actor()), e.* from (${events.join('\n union all ')}) e)`);
+      select (select source from t), (select actor from t), e.* from (${events.join('\n union all ')}) e)`);
   }
   return `with ${ctes.join(',\n')}\nselect ${results.join(',\n')}`;
 }
@@ -119,7 +121,7 @@ function claimCtes(claims: string): string[] {
   return [
     `cu as (select * from json_to_recordset(${claims}) cu(mission bigint, job bigint, pool text))`,
     `claimed as (
-      update ops_missions m set epoch = m.epoch + 1, state = 'running', worker = l.pool, started_at = coalesce(m.started_at, (select clock_now())), wait_reason = null, wake_at = null
+      update ops_missions m set epoch = m.epoch + 1, state = 'running', worker = l.pool, started_at = coalesce(m.started_at, (select now from t)), wait_reason = null, wake_at = null
       from (select cu.* from cu cross join lateral (select from ops_missions x where x.id = cu.mission for no key update skip locked) l offset 0) l
       where m.id = l.mission and m.job_id = l.job and ${LOCK_MISSION}
         and ${heldBy('l.job', 'l.pool')}
@@ -127,7 +129,7 @@ function claimCtes(claims: string): string[] {
     // The first steps of a new mission start with its claim; where there may be more than run side by side, the segment chooses. One
     // of effect outside is not among them: when the claim's answer is lost, it would be taken for begun.
     `first as (
-      update ops_mission_steps s set state = 'running', attempt = s.attempt + 1, epoch = c.epoch, started_at = (select clock_now())
+      update ops_mission_steps s set state = 'running', attempt = s.attempt + 1, epoch = c.epoch, started_at = (select now from t)
       from claimed c
       where c.epoch = 1 and c.cancel_requested_by is null and coalesce(jsonb_array_length(c.plan -> 'steps'), 0) <= 8
         and s.mission_id = c.id and s.needs = '{}' and ${FRESH_STEP} and s.approval is null and s.effect <> 'outside'
@@ -147,12 +149,18 @@ function memberCtes(members: string, columns: string): string[] {
   ];
 }
 
+/**
+ * A start may be committed later than it happened, and even than the end did: by its duration the end knows better. How long ago that was
+ * is told when the statement is made; what lies between that and the database's clock differs by milliseconds, and must not
+ * put a step before the end of what it followed, where that came by an earlier statement.
+ */
+const NEEDS_ENDED = `case when m.e_follows then (select max(n.finished_at) from ops_mission_steps n where n.mission_id = s.mission_id and n.name = any (s.needs)) end`;
 const END_CTES = [
   `ended as (
     update ops_mission_steps s set state = m.e_state, output = m.e_output, error_class = m.e_error_class, error = m.e_error, untrusted = m.e_untrusted,
            epoch = m.epoch, attempt = coalesce(m.e_attempt, s.attempt), wake_at = null,
-           started_at = case when m.e_attempt is null then s.started_at else (select clock_now()) - (m.e_ago + coalesce(m.e_ms, 0)) * interval '1 millisecond' end,
-           finished_at = (select clock_now()) - coalesce(m.e_ago, 0) * interval '1 millisecond'
+           started_at = case when m.e_attempt is not null or s.started_at is not null then greatest(${NEEDS_ENDED}, least(s.started_at, (select now from t) - (coalesce(m.e_ago, 0) + coalesce(m.e_ms, 0)) * interval '1 millisecond')) end,
+           finished_at = greatest(${NEEDS_ENDED}, (select now from t) - coalesce(m.e_ago, 0) * interval '1 millisecond')
     from m where s.id = m.e_step and (s.state in ('queued', 'running', 'waiting') or s.state = 'unknown' and m.e_resolves)
     returning s.id, s.mission_id, s.name, s.task, s.state, s.attempt, s.error_class, s.error, s.untrusted, m.trace_id, m.agent, m.e_ms as duration_ms, m.e_bytes as input_bytes, m.e_resolves as resolves)`,
   `outcomes as (
@@ -165,17 +173,17 @@ const END_CTES = [
 
 const REQUEUE_CTE = `requeued as (
   update ops_mission_steps s set state = m.r_state, attempt = m.r_attempt, epoch = m.epoch, error_class = m.r_error_class, error = m.r_error,
-         wake_at = (select clock_now()) + m.r_delay_ms * interval '1 millisecond'
+         wake_at = (select now from t) + m.r_delay_ms * interval '1 millisecond'
   from m where s.id = m.r_step and s.state = 'running'
   returning s.id, s.mission_id, s.name, s.task, s.state, s.attempt, s.error_class, s.error, m.r_delay_ms as delay_ms, m.trace_id)`;
 
 const START_CTE = `started as (
-  update ops_mission_steps s set state = 'running', attempt = m.s_attempt, epoch = m.epoch, started_at = coalesce(s.started_at, (select clock_now())), wake_at = null, finished_at = null,
+  update ops_mission_steps s set state = 'running', attempt = m.s_attempt, epoch = m.epoch, started_at = coalesce(s.started_at, (select now from t)), wake_at = null, finished_at = null,
          approval_id = case when s.state <> 'unknown' then s.approval_id end
   from m where s.id = m.s_step and s.attempt < m.s_attempt and s.state in ('queued', 'running', 'waiting', 'unknown'))`;
 
 const CHANGE_CTE = `changed as (
-  update ops_missions mi set state = m.c_state, wait_reason = m.c_reason, wake_at = (select clock_now()) + m.c_wake_ms * interval '1 millisecond', job_id = null,
-         output = m.c_output, error_class = m.c_error_class, error = m.c_error, finished_at = case when m.c_state <> 'waiting' then (select clock_now()) end
+  update ops_missions mi set state = m.c_state, wait_reason = m.c_reason, wake_at = (select now from t) + m.c_wake_ms * interval '1 millisecond', job_id = null,
+         output = m.c_output, error_class = m.c_error_class, error = m.c_error, finished_at = case when m.c_state <> 'waiting' then (select now from t) end
   from m where mi.id = m.mission and m.c_state is not null and (m.c_state <> 'waiting' or m.signal_seq = m.c_seen)
   returning mi.id, mi.kind, mi.state, mi.wait_reason, mi.error_class, mi.error, mi.trace_id, mi.title)`;

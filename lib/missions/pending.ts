@@ -16,8 +16,8 @@ interface Tell {
 export class PendingCheckpoints {
   readonly #writer: CheckpointWriter;
   readonly #tell: Tell;
-  /** Not taken by the writer. */
-  #open: Checkpoint | undefined;
+  /** Not taken by the writer, in their order; what is sealed is not added to. */
+  readonly #waiting: { checkpoint: Checkpoint; sealed: boolean }[] = [];
   #underWay: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
   #bytes = 0;
@@ -38,9 +38,16 @@ export class PendingCheckpoints {
   /** A requeue only after settled(): one statement does not change a step twice. */
   add(part: Checkpoint): void {
     for (const { output } of part.ends) this.#bytes += output?.length ?? 0;
-    if (this.#open) addTo(this.#open, part);
-    else this.#open = part;
+    const last = this.#waiting.at(-1);
+    if (last && !last.sealed) addTo(last.checkpoint, part);
+    else this.#waiting.push({ checkpoint: part, sealed: false });
     this.#submit();
+  }
+
+  /** What comes from here on is a checkpoint of its own: when the database refuses it, what was added so far is not refused with it. */
+  seal(): void {
+    const last = this.#waiting.at(-1);
+    if (last) last.sealed = true;
   }
 
   /** Everything is committed. @throws what the database says of a checkpoint that cannot be stored. */
@@ -50,14 +57,16 @@ export class PendingCheckpoints {
   }
 
   #submit(): void {
-    const checkpoint = this.#open;
-    if (this.#underWay || this.#failure || !checkpoint) return;
+    const first = this.#waiting[0];
+    if (this.#underWay || this.#failure || !first) return;
+    const { checkpoint } = first;
+    // One that was passed over is taken again.
     const onTaken = () => {
-      // One that was passed over is taken again.
-      if (this.#open === checkpoint) this.#open = undefined;
+      if (this.#waiting[0] === first) this.#waiting.shift();
     };
     this.#underWay = this.#writer.submit(checkpoint, onTaken).then(
       (result) => {
+        onTaken();
         for (const { output } of checkpoint.ends) this.#bytes -= output?.length ?? 0;
         this.#underWay = undefined;
         this.#tell.answer(result, checkpoint);

@@ -8,11 +8,12 @@ import type { Asked, MissionRow, StepRow } from './types.ts';
 /** Steps that a person has to be asked about: ready ones whose plan says so, and those of which nobody knows whether they happened. */
 export function stepsToAsk(state: SegmentState): StepRow[] {
   if (state.cancelRequested) return [];
-  return [
-    ...readySteps(state.steps).filter((step) => step.approval && step.attempt === 0 && !step.asked),
-    ...state.steps.filter((step) => step.state === 'unknown' && !step.asked),
-  ];
+  const unknown = state.steps.filter((step) => step.state === 'unknown' && step.asked?.kind !== 'unknown');
+  const planned = state.steps.some(isToBeAskedFirst) ? readySteps(state.steps).filter(isToBeAskedFirst) : [];
+  return [...planned, ...unknown];
 }
+
+const isToBeAskedFirst = (step: StepRow) => step.approval !== null && step.attempt === 0 && !step.asked;
 
 export interface Question {
   kind: 'step' | 'unknown' | 'code';
@@ -43,6 +44,8 @@ export async function askAbout(db: Pick<Queryable, 'query'>, state: SegmentState
   const dependants = dependantsOf(state.steps, step);
   const question = step.state === 'unknown' ? questionOfUnknown(step, dependants) : questionBefore(step, dependants);
   step.asked = await askQuestion(db, state.mission, step.id, question);
+  // Its answer is another than that of what it was asked before.
+  state.answered.delete(step.id);
   if (step.asked && step.state === 'queued') step.state = 'waiting';
   return step.asked !== null;
 }

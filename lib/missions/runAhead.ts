@@ -1,11 +1,12 @@
 import type { LoadedTask } from '../tasks/types.ts';
-import type { Checkpoint, MissionRow, StepRow } from './types.ts';
+import type { MissionRow, StepRow } from './types.ts';
 
 /**
  * What only reads leaves nothing that would have to be known after a crash: it begins at once, before the end of what it
  * follows and its own start are committed; they are in the order of their happening. What changes anything begins only when
  * all of that is on record. After a death or a release (the epoch has risen) every start is on record first, so that a step which kills its worker is
- * counted and named.
+ * counted and named. A cancel that comes in the milliseconds before such a start is on record ends the mission at once: the step is then
+ * recorded as cancelled, whatever it read.
  */
 export function runsAhead(
   { epoch }: Pick<MissionRow, 'epoch'>,
@@ -22,9 +23,4 @@ export function runsAhead(
     !task.durable &&
     !task.limits
   );
-}
-
-/** Whether anything waits for the commit of a checkpoint. `begun`: how many steps begin once it is there. */
-export function followsFrom({ change, requeues }: Checkpoint, begun: number, toAsk: readonly StepRow[]): boolean {
-  return change !== null || requeues.length > 0 || begun > 0 || toAsk.length > 0;
 }

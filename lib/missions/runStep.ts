@@ -38,8 +38,11 @@ export interface StepRun {
 export async function runStep(run: StepRun): Promise<StepFinish> {
   const { runtime, mission, step, own } = run;
   const started = performance.now();
-  const untrusted = readsUntrusted(run);
+  const paths = pathsIn(step.payload);
+  const untrusted = readsUntrusted(run, paths);
   let inputBytes: number | null = null;
+  /** Before that nothing can have happened outside. */
+  let hasBegun = false;
   const task = runtime.registry.tasks.get(step.task);
   // Of a durable function each step has one of its own, and it may take days.
   if (!task?.durable) limitOf(step.timeout_ms)(own);
@@ -49,8 +52,11 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
         remedy: 'put its file into a tasks folder of this host',
       });
     await runtime.starts?.admit(step.task);
-    const payload = await own.untilAborted(resolvePayload(run), ABORT_GRACE_MS);
+    const payload =
+      paths.length === 0 ? step.payload : await own.untilAborted(resolvePayload(run, paths), ABORT_GRACE_MS);
     inputBytes = Buffer.byteLength(JSON.stringify(payload));
+    // What came while its start was being committed.
+    if (own.reason) throw own.reason;
     if (task.limits) {
       const lookedAt = run.seen();
       const waitMs = await beginLimitedStep(task.limits, payload, { id: step.id, epoch: mission.epoch }, runtime.db);
@@ -72,6 +78,8 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
       },
       () => own.signal,
     );
+    if (own.reason) throw own.reason;
+    hasBegun = true;
     let isUntrusted = untrusted || task.untrusted;
     let value: unknown;
     if (task.durable) {
@@ -98,7 +106,7 @@ export async function runStep(run: StepRun): Promise<StepFinish> {
       },
     };
   } catch (error) {
-    return finishOfError(run, task, error, {
+    return finishOfError(run, task, error, hasBegun, {
       duration_ms: performance.now() - started,
       ended_at: performance.now(),
       input_bytes: inputBytes,
@@ -124,11 +132,12 @@ function finishOfError(
   { step, random, own }: StepRun,
   task: LoadedTask | undefined,
   error: unknown,
+  hasBegun: boolean,
   measured: Pick<StepEnd, 'duration_ms' | 'input_bytes' | 'untrusted' | 'ended_at'>,
 ): StepFinish {
   const aborted = own.reason;
   // Whether an effect outside that was cut off has happened is unknown; a worker that stops lets it end in time instead.
-  if (aborted?.why === 'paused' && step.effect === 'outside' && !task?.idempotent && !task?.durable)
+  if (aborted?.why === 'paused' && hasBegun && step.effect === 'outside' && !task?.idempotent && !task?.durable)
     return {
       step,
       end: {
@@ -204,9 +213,13 @@ function waitingForPlace(step: StepRow, waitMs: number, lookedAt: number): StepR
   };
 }
 
-async function resolvePayload({ runtime, step, steps, uncommitted }: StepRun): Promise<unknown> {
-  if (pathsIn(step.payload).length === 0) return step.payload;
-  const ended = steps.filter(({ id }) => uncommitted.has(id));
+async function resolvePayload(
+  { runtime, step, steps, uncommitted }: StepRun,
+  paths: readonly string[],
+): Promise<unknown> {
+  const names = paths.map(stepsNamed);
+  const mayRead = ({ name }: StepRow) => names.some((named) => named.length === 0 || named.includes(name));
+  const ended = steps.filter((other) => uncommitted.has(other.id) && mayRead(other));
   const known = ended.map(({ name, state, output, error }) => [name, { state, output, error }]);
   const { rows } = await runtime.paths.query<{ payload: unknown }>('select step_payload($1, $2) as payload', [
     step.id,
@@ -216,14 +229,19 @@ async function resolvePayload({ runtime, step, steps, uncommitted }: StepRun): P
 }
 
 /** Untrusted data marks every step that reads it, and so every step that reads that one. */
-function readsUntrusted({ mission, step, steps }: StepRun): boolean {
-  return pathsIn(step.payload).some((path) => {
-    const names = [...path.matchAll(/\$\.steps\."?([A-Za-z0-9_]+)/g)].map((match) => match[1]);
+function readsUntrusted({ mission, steps }: StepRun, paths: readonly string[]): boolean {
+  return paths.some((path) => {
+    const names = stepsNamed(path);
     if (names.length > 0) return steps.some((other) => other.untrusted && names.includes(other.name));
     if (/^\$\.input\b/.test(path)) return mission.untrusted;
     // `$.steps.*` and the like may reach anything.
     return !/^\$\.mission\b/.test(path) && (mission.untrusted || steps.some((other) => other.untrusted));
   });
+}
+
+/** None: it may reach anything. */
+function stepsNamed(path: string): string[] {
+  return [...path.matchAll(/\$\.steps\."?([A-Za-z0-9_]+)/g)].map((match) => match[1]!);
 }
 
 function pathsIn(value: unknown): string[] {

@@ -1,20 +1,20 @@
+import { setImmediate } from 'node:timers/promises';
 import { OpenClawError } from '../errors/index.ts';
-import { Run } from '../queue/run.ts';
 import { JobAborted } from '../queue/runJob.ts';
 import type { TaskRuntime } from '../tasks/runtime.ts';
 import type { TaskContext } from '../tasks/types.ts';
-import { isSuspended } from './dag.ts';
-import { goByAnswers, hasWork, nextCheckpoint, PARALLEL_STEPS, recoverSteps } from './decide.ts';
-import type { DurableRun, Recorder } from './durable/index.ts';
+import { claimOrPark } from './claimOrPark.ts';
+import { goByAnswers, hasWork, nextCheckpoint, PARALLEL_STEPS, recoverSteps, takeAnswers } from './decide.ts';
+import type { Recorder } from './durable/index.ts';
 import { loadSteps } from './loadSteps.ts';
 import { missionChange } from './missionChange.ts';
 import { createNews } from './news.ts';
 import { PendingCheckpoints } from './pending.ts';
 import { askAbout, stepsToAsk } from './questions.ts';
-import { followsFrom, runsAhead } from './runAhead.ts';
-import { HELD_BY_LIMIT, runStep, type StepFinish } from './runStep.ts';
-import { emptyEnd, openState, pauseOf, type SegmentState, soonestStartMs } from './state.ts';
-import type { Checkpoint, CheckpointResult, MissionChange, StepRow } from './types.ts';
+import { runsAhead } from './runAhead.ts';
+import { RunningSteps } from './runningSteps.ts';
+import { openState, pauseOf, type SegmentState, soonestStartMs } from './state.ts';
+import type { Checkpoint, CheckpointResult, MissionChange, StepEnd, StepRow } from './types.ts';
 import type { CheckpointWriter } from './writer.ts';
 
 /** Segments that run in this process, by mission id: where a cancel is delivered, the news of a signal or an answer, and a pause. */
@@ -42,12 +42,12 @@ export type SegmentResult =
   | { mission: string; state: string; steps: number }
   | { mission: string; state: 'not_claimed' };
 
-/** Each further one needs a pause or breaker that came and went in between. */
-const CLAIM_ATTEMPTS = 3;
+/** Turns of a segment between looks at timers, sockets and notifications. */
+const TURNS_AT_ONCE = 16;
 
 /**
  * Runs a mission from its claim until it ends or parks: the steps whose needs are met run side by side, and each change is
- * committed under the claim's epoch before anything follows from it.
+ * committed under the claim's epoch, before anything follows from it that changes something.
  *
  *   claim -> [ read answers -> collect what finished -> decide -> checkpoint -> start what may start -> ask -> wait ]* -> ended | parked | stopped
  *
@@ -72,23 +72,6 @@ export async function runSegment(options: SegmentOptions): Promise<SegmentResult
   }
 }
 
-/**
- * A pause that came after the job's start, or the breaker of its kind, parks the mission, so that no job of it spins. When that
- * has just ended as well, nothing is left to park for and nobody else would come: the claim is asked for again.
- */
-async function claimOrPark({ runtime, writer, missionId, context, poolId }: SegmentOptions) {
-  for (let attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
-    const claimed = await writer.claim({ mission: missionId, job: context.job.id, pool: poolId });
-    if (claimed) return claimed;
-    const { rows } = await runtime.db.query<{ parked: boolean }>(
-      'select park_paused($1, $2) or park_broken($1, $2) as parked',
-      [missionId, context.job.id],
-    );
-    if (rows[0]!.parked) return undefined;
-  }
-  return undefined;
-}
-
 function createSegment(
   { runtime, writer, recorder, context, random }: SegmentOptions,
   state: SegmentState,
@@ -96,19 +79,32 @@ function createSegment(
 ): Segment {
   const { mission, steps, inFlight, finished } = state;
   const news = createNews();
-  const running = new Map<StepRow, Run>();
-  let aborted: JobAborted | undefined;
-  /** What runs now, and what would still start. */
-  const abort = (reason: JobAborted) => {
-    aborted ??= reason;
-    for (const own of running.values()) own.abort(reason);
-  };
   const taskOf = (task: string) => runtime.registry.tasks.get(task);
-  const taken = new Set<string>();
-  const functions = new Map<string, DurableRun>();
+  const running = new RunningSteps(
+    state,
+    {
+      runtime,
+      recorder,
+      taken: new Set<string>(),
+      mission,
+      steps,
+      onNews: (signalSeq, cancelRequested) => {
+        if (cancelRequested && !state.cancelRequested) cancel();
+        poke(signalSeq);
+      },
+      seen: () => state.seen,
+      uncommitted: state.uncommitted,
+      jobId: context.job.id,
+      ...(random && { random }),
+    },
+    context.log,
+    news.tell,
+  );
+  const start = (step: StepRow) => running.start(step);
+
   const onStop = () => {
     const { reason } = context.signal;
-    abort(reason instanceof JobAborted ? reason : new JobAborted('stopping', 'the worker is stopping'));
+    running.abort(reason instanceof JobAborted ? reason : new JobAborted('stopping', 'the worker is stopping'));
     news.tell();
   };
   if (context.signal.aborted) onStop();
@@ -116,7 +112,7 @@ function createSegment(
 
   const cancel = () => {
     state.cancelRequested = true;
-    abort(new JobAborted('cancelled', 'the mission was cancelled'));
+    running.abort(new JobAborted('cancelled', 'the mission was cancelled'));
     news.tell();
   };
 
@@ -129,10 +125,7 @@ function createSegment(
   };
 
   const controlsChanged = () => {
-    for (const [step, own] of running) {
-      const control = pauseOf(state, step);
-      if (control?.hard) own.abort(new JobAborted('paused', `paused: ${control.scope} ${control.target}`));
-    }
+    running.abortPaused();
     news.tell();
   };
 
@@ -154,7 +147,7 @@ function createSegment(
   });
 
   const fenced = (): OpenClawError => {
-    abort(new JobAborted('lease_lost', 'the mission was claimed by another worker'));
+    running.abort(new JobAborted('lease_lost', 'the mission was claimed by another worker'));
     context.log.warn({ epoch: mission.epoch }, 'a checkpoint was fenced: the mission belongs to a later epoch');
     return new OpenClawError(
       'E_FENCED',
@@ -165,53 +158,22 @@ function createSegment(
   /** What came since this segment looked: answers, and for durable functions also signals and ends. */
   const readNews = async () => {
     state.poked = false;
-    await Promise.all([...functions.values()].map((run) => run.look()));
-    const now = await loadSteps(runtime.db, mission.id);
-    for (const { id, asked } of now) {
-      const step = steps.find((own) => own.id === id);
-      if (step?.state === 'queued' && step.error_class === HELD_BY_LIMIT)
-        state.notBefore.set(step.id, performance.now());
-      if (!step || !(step.state === 'waiting' || step.state === 'unknown')) continue;
-      step.asked = asked;
-      if (isSuspended(step)) state.notBefore.set(step.id, performance.now());
-    }
+    await running.lookAgain();
+    takeAnswers(state, await loadSteps(runtime.db, mission.id));
   };
 
-  const start = (step: StepRow) => {
-    inFlight.add(step.id);
-    const own = new Run(step.id, step.task);
-    running.set(step, own);
-    if (aborted) own.abort(aborted);
-    const onNews = (signalSeq: number, cancelRequested: boolean) => {
-      if (cancelRequested && !state.cancelRequested) cancel();
-      poke(signalSeq);
-    };
-    const onDurable = (run: DurableRun) => void functions.set(step.id, run);
-    const shared = {
-      runtime,
-      recorder,
-      taken,
-      onNews,
-      onDurable,
-      seen: () => state.seen,
-      uncommitted: state.uncommitted,
-      jobId: context.job.id,
-      own,
-      ...(random && { random }),
-    };
-    void runStep({ ...shared, mission, step, steps })
-      .catch((error: unknown): StepFinish => {
-        context.log.error({ step: step.name, err: error }, 'a step ended in a way that is not provided for');
-        return { step, end: emptyEnd(step, 'failed', 'E_UNREADABLE', 'the error of the step could not be read') };
-      })
-      .then((finish) => {
-        inFlight.delete(step.id);
-        running.delete(step);
-        functions.delete(step.id);
-        finished.push(finish);
-        news.tell();
-      });
+  const isOfFunction = ({ step: id }: StepEnd) => {
+    const step = steps.find((own) => own.id === id);
+    return step !== undefined && taskOf(step.task)?.durable === true;
   };
+
+  /** What a durable function that ends has left open ends with it. */
+  const closeFunctions = (ends: StepEnd[]) =>
+    runtime.db.query('select close_function_steps($1, $2, $3)', [
+      mission.id,
+      mission.epoch,
+      ends.map(({ step }) => step),
+    ]);
 
   /** Everything that was written is committed. @returns whether the mission has so ended or parked. */
   const settled = async (change: MissionChange | null): Promise<boolean> => {
@@ -223,43 +185,87 @@ function createSegment(
   };
 
   /** With the database away nothing is known of pauses, and nothing starts before a commit comes through. */
-  const isConfirmed = async (): Promise<boolean> => {
-    try {
-      await runtime.controls?.confirm();
-      return true;
-    } catch (error) {
-      context.log.debug({ err: error }, 'what is paused could not be read');
-      return false;
-    }
+  const notConfirmed = (error: unknown) => {
+    context.log.debug({ err: error }, 'what is paused could not be read');
+    return false;
+  };
+
+  /** By step id: how many steps it followed. */
+  const ranAhead = new Map<string, number>();
+  const isOver = () => lost !== undefined || closed || pending.hasFailed;
+
+  /** What a step did that changes something does not depend on whether a later output can be stored. */
+  const write = (checkpoint: Checkpoint) => {
+    pending.add(checkpoint);
+    const changes = ({ step: id }: StepEnd) => steps.some((step) => step.id === id && step.effect !== 'read');
+    if (checkpoint.ends.some(changes)) pending.seal();
+  };
+
+  /** The mission ends in the transaction of its last step; where that cannot be told, the step's end is not lost. */
+  const changeAfter = (checkpoint: Checkpoint) =>
+    missionChange(state, runtime.paths).catch((error: unknown) => {
+      if (hasWork(checkpoint)) write(checkpoint);
+      throw error;
+    });
+
+  /** A pause may have come while its start was being committed: the attempt did not count. */
+  const startUnlessPaused = (step: StepRow) => {
+    if (pauseOf(state, step) === undefined) return start(step);
+    const { error_class, error } = step;
+    const attempt = step.attempt - 1;
+    finished.push({ step, requeue: { step: step.id, state: 'queued', attempt, delay_ms: 0, error_class, error } });
+    news.tell();
   };
 
   const run = async (): Promise<SegmentResult> => {
     for (const step of begunByClaim) start(step);
     let ends = recoverSteps(state, taskOf);
-    while (!(lost || closed || pending.hasFailed)) {
+    for (let turn = 1; !isOver(); turn++) {
+      // Steps that do nothing would take turn after turn without a look at anything else.
+      if (turn % TURNS_AT_ONCE === 0) await setImmediate();
       const stopping = context.signal.aborted;
-      const confirmed = await isConfirmed();
+      const asking = runtime.controls?.confirm();
+      const confirmed = asking === undefined || (await asking.then(() => true, notConfirmed));
       if (state.poked) await readNews();
+      if (isOver()) break;
       ends.push(...goByAnswers(state));
       const { checkpoint, begun } = nextCheckpoint(state, ends, stopping);
       ends = [];
-      for (const { step } of checkpoint.ends) state.uncommitted.add(step);
+      for (const end of checkpoint.ends) {
+        state.uncommitted.add(end.step);
+        const behind = ranAhead.get(end.step);
+        if (behind !== undefined) end.follows = behind;
+      }
       const toAsk = stopping ? [] : stepsToAsk(state);
-      const idle = inFlight.size === 0 && begun.length === 0 && checkpoint.requeues.length === 0 && toAsk.length === 0;
-      if (idle && !stopping) checkpoint.change = await missionChange(state, runtime.paths);
-      const ahead = new Set(begun.filter((step) => confirmed && runsAhead(mission, step, taskOf(step.task))));
-      for (const step of ahead) start(step);
-      const isWaitedFor = stopping || followsFrom(checkpoint, begun.length - ahead.size, toAsk) || pending.isFull;
-      if (checkpoint.requeues.length > 0) await pending.settled();
-      const endsFunction = await closeSteps(runtime, checkpoint, steps);
-      if (hasWork(checkpoint)) pending.add(checkpoint);
-      if ((isWaitedFor || endsFunction) && (await settled(checkpoint.change)))
-        return { mission: mission.id, state: checkpoint.change!.state, steps: steps.length };
-      if (lost || closed) continue;
-      for (const step of begun) if (!ahead.has(step)) start(step);
+      const ahead = begun.filter((step) => confirmed && runsAhead(mission, step, taskOf(step.task)));
+      for (const step of ahead) {
+        ranAhead.set(step.id, step.needs.length);
+        start(step);
+      }
+      const { requeues } = checkpoint;
+      const ending = checkpoint.ends.filter(isOfFunction);
+      if (requeues.length > 0) await pending.settled();
+      if (ending.length > 0) await closeFunctions(ending);
+      const idle = inFlight.size + begun.length + requeues.length + toAsk.length === 0;
+      if (idle && !stopping) checkpoint.change = await changeAfter(checkpoint);
+      // What came meanwhile may be what it would wait for.
+      if (checkpoint.change?.state === 'waiting' && state.poked) checkpoint.change = null;
+      const { change } = checkpoint;
+      if (hasWork(checkpoint)) write(checkpoint);
+      const follows =
+        stopping ||
+        change ||
+        ending.length > 0 ||
+        requeues.length > 0 ||
+        begun.length > ahead.length ||
+        toAsk.length > 0;
+      if ((follows || pending.isFull) && (await settled(change)))
+        return { mission: mission.id, state: change!.state, steps: steps.length };
+      if (isOver()) break;
+      for (const step of begun) if (!ahead.includes(step)) startUnlessPaused(step);
       if (stopping && inFlight.size === 0 && finished.length === 0) throw context.signal.reason;
       for (const step of toAsk) if (!(await askAbout(runtime.db, state, step))) throw fenced();
-      if (checkpoint.requeues.length > 0 || toAsk.length > 0 || state.poked) continue;
+      if (requeues.length > 0 || toAsk.length > 0 || state.poked) continue;
       const mayStart = !stopping && inFlight.size < PARALLEL_STEPS;
       await news.wait(mayStart ? soonestStartMs(state) : Number.POSITIVE_INFINITY);
     }
@@ -273,24 +279,14 @@ function createSegment(
       return await run();
     } finally {
       if (inFlight.size > 0) {
-        abort(new JobAborted('lease_lost', 'the segment has ended'));
+        running.abort(new JobAborted('lease_lost', 'the segment has ended'));
         // Bounded: a step that ignores its signal is given up by runStep.
         while (inFlight.size > 0) await news.wait(Number.POSITIVE_INFINITY);
       }
+      // Not beside the next claim, which would take what is on its way for something that never ended. Bounded by the writer's retries.
+      await pending.settled().catch((error: unknown) => context.log.debug({ err: error }, 'not all was written'));
     }
   };
 
   return { run: runToEnd, cancel, poke, controlsChanged };
-}
-
-/** What a durable function that ends has left open ends with it. @returns whether one ends. */
-async function closeSteps(
-  { db, registry }: TaskRuntime,
-  { ends, mission, epoch }: Checkpoint,
-  steps: readonly StepRow[],
-): Promise<boolean> {
-  const durable = (id: string) => registry.tasks.get(steps.find((step) => step.id === id)?.task ?? '')?.durable;
-  const parents = ends.filter((end) => durable(end.step)).map((end) => end.step);
-  if (parents.length > 0) await db.query('select close_function_steps($1, $2, $3)', [mission, epoch, parents]);
-  return parents.length > 0;
 }

@@ -45,12 +45,15 @@ export function openState(mission: MissionRow, steps: StepRow[], controls?: Cont
 
 /** ms until the next ready step may start; Infinity when none is ready. */
 export function soonestStartMs(state: SegmentState): number {
-  return Math.min(...allowedSteps(state).map((step) => state.notBefore.get(step.id)! - performance.now()));
+  let soonest = Number.POSITIVE_INFINITY;
+  for (const step of allowedSteps(state)) soonest = Math.min(soonest, state.notBefore.get(step.id)!);
+  return soonest - performance.now();
 }
 
 /** The startable steps that no pause holds up. */
 export function allowedSteps(state: SegmentState): StepRow[] {
-  return startableSteps(state.steps).filter((step) => pauseOf(state, step) === undefined);
+  const steps = startableSteps(state.steps);
+  return state.controls?.pausesAnything ? steps.filter((step) => pauseOf(state, step) === undefined) : steps;
 }
 
 /** What stops the step from starting; a hard one also from going on. */

@@ -83,6 +83,8 @@ export interface StepEnd {
   ended_at?: number;
   /** The attempt that it ends, where no checkpoint has recorded its start. */
   attempt?: number;
+  /** How many steps it began right behind, before their ends were on record. */
+  follows?: number;
   /** A person's word on a step that was unknown; its one outcome is written already. */
   resolves?: true;
 }

@@ -22,6 +22,8 @@ type Member =
   | ({ kind: 'claim' } & Waiting<Claim, Claimed | null>);
 
 const GROUP_LIMIT = 256;
+/** Of steps that end or start: a member may have many, and a group holds its missions' rows as long as all of them take. */
+const GROUP_ROWS = 2000;
 /** Of outputs: a large one goes by itself, so that nothing waits for it. */
 const GROUP_BYTES = 1_048_576;
 /** From so many members on, two groups of half the size are under way: while one commits, the other is made. Below it, two small ones cost more than one. */
@@ -77,11 +79,13 @@ export function createWriter(db: Queryable, log: Logger): CheckpointWriter {
     const group: Member[] = [];
     const left: Member[] = [];
     let bytes = 0;
+    let rows = 0;
     for (const member of waiting) {
       const { mission } = member.asked;
       bytes += outputBytes(member);
-      if (group.length >= limit || missions.has(mission) || (bytes > GROUP_BYTES && group.length > 0))
-        left.push(member);
+      rows += 'ends' in member.asked ? member.asked.ends.length + member.asked.starts.length : 1;
+      const isFull = group.length >= limit || bytes > GROUP_BYTES || rows > GROUP_ROWS;
+      if (missions.has(mission) || (isFull && group.length > 0)) left.push(member);
       else {
         missions.add(mission);
         group.push(member);

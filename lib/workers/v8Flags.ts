@@ -5,5 +5,5 @@
  */
 export function workerFlags(nodeOptions = process.env.NODE_OPTIONS ?? ''): string[] {
   const limit = nodeOptions.includes('max-old-space-size') ? [] : ['--max-old-space-size=512'];
-  return ['--max-semi-space-size=4', ...limit];
+  return ['--max-semi-space-size=8', ...limit];
 }

@@ -72,7 +72,10 @@ function bullets(value: object, depth: number): string[] {
     const head = isList ? '' : `${inline(label(name))}: `;
     if (!isComposite(member) || isSkipped(member)) return [item(head + scalar(isList ? '' : name, member))];
     if (Object.keys(member).length === 0) return [item(`${head}(none)`)];
-    if (depth + 1 >= DEPTH) return [item(head + code(JSON.stringify(member)))];
+    if (depth + 1 >= DEPTH) {
+      // A backtick before it would open the code that its own one then closes.
+      return [item(head.replaceAll('`', "'") + code(JSON.stringify(member)))];
+    }
     return [item(head.trim() || `${Number(name) + 1}:`), ...bullets(member, depth + 1)];
   });
 }

@@ -3,7 +3,8 @@
 
 create table ops_agent_events (
   id bigint generated always as identity primary key,
-  kind text not null check (kind ~ '^(mission|step|job|agent|worker|service|breaker|budget|approval|backup|health|signal|policy|cron|secret|message|user)\.[a-z0-9_]+(\.[a-z0-9_]+)*$'),
+  -- The commonest first: the pattern costs as much as the rest of the row's checks together.
+  kind text not null check (kind in ('step.succeeded', 'mission.started', 'mission.succeeded') or kind ~ '^(mission|step|job|agent|worker|service|breaker|budget|approval|backup|health|signal|policy|cron|secret|message|user)\.[a-z0-9_]+(\.[a-z0-9_]+)*$'),
   source text not null default current_source(),
   agent text,
   actor text not null default current_actor(),

@@ -25,12 +25,14 @@ const [jobs, missions, kills, seed] = [values.jobs, values.missions, values.kill
   number,
 ];
 const random = seeded(seed);
+/** Two that only read, one that changes something, and another that reads: long enough that kills meet them. */
+const STEPS = ['a', 'b', 'c', 'd'];
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 const database = await freshDatabase();
 const workers: ChildProcess[] = [0, 1, 2].map(() => startWorker());
 await Promise.all(workers.map(working));
-say(`seed ${seed}: ${jobs} jobs, ${missions} missions of 3 steps, 3 workers, ${kills} SIGKILLs`);
+say(`seed ${seed}: ${jobs} jobs, ${missions} missions of ${STEPS.length} steps, 3 workers, ${kills} SIGKILLs`);
 
 // Half of the jobs wait a little, so that kills meet running ones; enough attempts that no kill exhausts one.
 await database.pool.query(
@@ -39,11 +41,11 @@ await database.pool.query(
 );
 const plan = {
   kind: 'chaos',
-  steps: ['a', 'b', 'c'].map((name, index) => ({
+  steps: STEPS.map((name, index) => ({
     name,
-    task: 'pause',
-    payload: { n: 20 },
-    needs: index > 0 ? [['a', 'b', 'c'][index - 1]] : [],
+    task: name === 'c' ? 'change' : 'pause',
+    payload: { n: 250 },
+    needs: index > 0 ? [STEPS[index - 1]] : [],
   })),
 };
 await database.pool.query('select count(add_mission($1)) from generate_series(1, $2::integer)', [
@@ -100,8 +102,8 @@ const sound =
   counts.succeeded === missions &&
   counts.of_jobs === jobs &&
   counts.once === jobs &&
-  counts.outcomes === 3 * missions &&
-  counts.steps === 3 * missions;
+  counts.outcomes === STEPS.length * missions &&
+  counts.steps === STEPS.length * missions;
 say(sound ? 'none missing, none doubled' : 'NOT SOUND');
 process.exit(sound ? 0 : 1);
 

@@ -159,11 +159,11 @@ test('there is one of an agent: a second is told who, and a standby takes over',
   const refused = await refusal(run('three', defineAgent({ handlers: {} }), { waitMs: 300 }));
   assert.is(refused.code, 'E_TAKEN');
   assert.match(refused.message, new RegExp(`process ${process.pid} on `));
+  const sessions = "select pid from pg_stat_activity where application_name like 'openclaw/agent:three %'";
+  const ofFirst = (await database.admin.query(sessions)).rows.map(({ pid }) => pid);
   const standby = run('three', defineAgent({ handlers: {} }), { waitMs: 30_000 });
   const lost = first.agent.ended;
-  await database.admin.query(
-    "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'openclaw/agent:three %' and query not ilike '%try%'",
-  );
+  await database.admin.query('select pg_terminate_backend(pid) from unnest($1::integer[]) pid', [ofFirst]);
   assert.is((await lost).code, 'E_SINGLETON_LOST');
   const second = await standby;
   await query("select send_to_agent('three', 'ping')");

@@ -157,6 +157,12 @@ test('a trace is every hop of a request with the time between, across jobs, miss
   const [{ approval }] = await query('select id as approval from ops_approvals where mission_id = $1', [id]);
   await act('approve', [`a${approval}`]);
   await ended(id);
+  // The mission ends before the job that carried it.
+  await eventually(
+    async () =>
+      (await query("select from graphile_worker._private_jobs where payload ->> 'mission_id' = $1", [id])).length === 0,
+    'its jobs have ended',
+  );
   const { json, text } = await act('trace', [`m${id}`]);
   const hops = (json as { hops: { what: string; after_ms: number }[] }).hops;
   for (const what of [

@@ -4,7 +4,7 @@ import { loadSteps } from '../../../lib/missions/loadSteps.ts';
 import { missionChange } from '../../../lib/missions/missionChange.ts';
 import { addTo } from '../../../lib/missions/pending.ts';
 import { askAbout, stepsToAsk } from '../../../lib/missions/questions.ts';
-import { followsFrom, runsAhead } from '../../../lib/missions/runAhead.ts';
+import { runsAhead } from '../../../lib/missions/runAhead.ts';
 import { emptyEnd, openState, type SegmentState } from '../../../lib/missions/state.ts';
 import type { Checkpoint, StepEnd } from '../../../lib/missions/types.ts';
 import type { CheckpointWriter } from '../../../lib/missions/writer.ts';
@@ -99,7 +99,8 @@ export class ModelWorker {
       checkpoint.change = await missionChange(state, this.#db);
     const ahead = begun.filter((step) => runsAhead(state.mission, step, READS));
     for (const step of ahead) state.inFlight.add(step.id);
-    const isWaitedFor = followsFrom(checkpoint, begun.length - ahead.length, toAsk);
+    const isWaitedFor =
+      checkpoint.change !== null || checkpoint.requeues.length > 0 || begun.length > ahead.length || toAsk.length > 0;
     if (checkpoint.requeues.length > 0 && !(await this.commit())) return;
     if (hasWork(checkpoint)) {
       if (this.#held) addTo(this.#held, checkpoint);

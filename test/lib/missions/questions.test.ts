@@ -155,6 +155,30 @@ async function diedInside(): Promise<string> {
   }
 }
 
+test('an effect outside that a person let start, and that was cut off, is asked about, each time', async () => {
+  await query('create table if not exists test_starts (mark text, at timestamptz default now())');
+  const id = await submit([
+    { name: 'charge', task: 'outsideWait', payload: { ms: 15_000, mark: 'let' }, approval: 'Charge the card?' },
+    { name: 'after', task: 'noop', needs: ['charge'] },
+  ]);
+  await query('select approve($1)', [(await question(id)).id]);
+  for (const times of [1, 2]) {
+    await eventually(
+      async () => (await query("select from test_starts where mark = 'let'")).length === times,
+      `start ${times}`,
+      30_000,
+    );
+    await query("select pause('mission', $1, hard => true)", [`m${id}`]);
+    await eventually(async () => (await stepsOf(id)).charge.state === 'unknown', 'it is unknown', 30_000);
+    await query("select resume('mission', $1)", [`m${id}`]);
+    const asked = await question(id);
+    assert.is(asked.kind, 'unknown');
+    await query('select answer_approval($1, $2)', [asked.id, times === 1 ? 'retry' : 'done']);
+  }
+  assert.is((await ended(id)).state, 'succeeded');
+  assert.equal(await outcomes(id), ['charge:unknown', 'charge:unknown', 'after:succeeded'], 'an outcome an attempt');
+});
+
 test('an effect outside whose worker died is unknown, and a person says done, retry or fail', async () => {
   const [done, again, failed] = [await diedInside(), await diedInside(), await diedInside()];
   for (const id of [done, again, failed]) {

@@ -111,6 +111,8 @@ test('while nothing can be committed what reads goes on, with outputs that are n
   );
   assert.equal(steps[2]!.output, { waited: 400 });
   assert.ok(steps[2]!.started_at >= steps[1]!.finished_at, 'it began after all before it was on record');
+  for (const { name, started_at, finished_at } of steps)
+    assert.ok(started_at <= finished_at, `${name} begins before it ends`);
 });
 
 test('one that takes longer is recorded as running while it runs', async () => {
@@ -142,6 +144,29 @@ test('one that fails is tried again, is recorded with both attempts, and what ne
     told.map(({ kind }) => kind),
     ['step.succeeded', 'step.retrying', 'step.retrying', 'step.succeeded', 'step.succeeded'],
   );
+});
+
+test('a pause while the start of what writes waits for its commit: it does not begin, and its attempt does not count', async () => {
+  const id = await submit([
+    { name: 'a', task: 'wait', payload: { ms: 300, mark: 'pause-a' } },
+    { name: 'b', task: 'change', needs: ['a'] },
+  ]);
+  await eventually(async () => (await starts('pause-a')) === 1, 'the first step runs');
+  await whileHeld(id, async () => {
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    await query("select pause('task', 'change')");
+    // Longer than any worker goes by what it has read.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+  });
+  await eventually(
+    async () => (await query("select from ops_missions where id = $1 and wait_reason = 'paused'", [id])).length === 1,
+    'it waits for the end of the pause',
+  );
+  const [, b] = await stepsOf(id);
+  assert.equal([b!.state, b!.attempt, b!.output], ['queued', 0, null]);
+  await query("select resume('task', 'change')");
+  assert.is((await ended(id)).state, 'succeeded');
+  assert.is((await stepsOf(id))[1]!.attempt, 1);
 });
 
 test('a cancel while its end cannot be committed: it has one outcome, and nothing begins after it', async () => {

@@ -205,7 +205,8 @@ test('whatever the values: our headings only, no control characters, tables of e
       assert.ok(new Set(bars).size <= 1, note);
       assert.equal(note.at(-1), '\n');
     }),
-    { numRuns: 2000 },
+    // The first once broke out of its code by the name of a field.
+    { numRuns: 2000, examples: [[[[{ '': { '`': [{ '<': '' }, {}] } }]], '']] },
   );
 });
 
