@@ -34,17 +34,13 @@ const workers: ChildProcess[] = [0, 1, 2].map(() => startWorker());
 await Promise.all(workers.map(working));
 say(`seed ${seed}: ${jobs} jobs, ${missions} missions of ${STEPS.length} steps, 3 workers, ${kills} SIGKILLs`);
 
-// Half of the jobs wait a little, so that kills meet running ones; enough attempts that no kill exhausts one.
-await database.pool.query(
-  `select count(*) from add_jobs((select jsonb_agg(jsonb_build_object('identifier', case when n % 2 = 0 then 'echo' else 'pause' end, 'payload', jsonb_build_object('n', n % 7), 'max_attempts', 50)) from generate_series(1, $1::integer) n))`,
-  [jobs],
-);
+// Missions first: behind ten thousand jobs they would begin when the kills are over.
 const plan = {
   kind: 'chaos',
   steps: STEPS.map((name, index) => ({
     name,
     task: name === 'c' ? 'change' : 'pause',
-    payload: { n: 250 },
+    payload: { n: 400 },
     needs: index > 0 ? [STEPS[index - 1]] : [],
   })),
 };
@@ -52,6 +48,11 @@ await database.pool.query('select count(add_mission($1)) from generate_series(1,
   JSON.stringify(plan),
   missions,
 ]);
+// Half of the jobs wait a little, so that kills meet running ones; enough attempts that no kill exhausts one.
+await database.pool.query(
+  `select count(*) from add_jobs((select jsonb_agg(jsonb_build_object('identifier', case when n % 2 = 0 then 'echo' else 'pause' end, 'payload', jsonb_build_object('n', n % 7), 'max_attempts', 50)) from generate_series(1, $1::integer) n))`,
+  [jobs],
+);
 
 for (let kill = 1; kill <= kills; kill++) {
   await new Promise((resolve) => setTimeout(resolve, 100 + random() * 900));
