@@ -166,7 +166,8 @@ test('an effect outside that a person let start, and that was cut off, is asked 
     await eventually(
       async () => (await query("select from test_starts where mark = 'let'")).length === times,
       `start ${times}`,
-      30_000,
+      // What parks in the moment of a pause's end looks again after 30 s.
+      45_000,
     );
     await query("select pause('mission', $1, hard => true)", [`m${id}`]);
     await eventually(async () => (await stepsOf(id)).charge.state === 'unknown', 'it is unknown', 30_000);
