@@ -149,7 +149,7 @@ function addRows(
 function endText(end: StepEnd): string {
   const resolves = end.resolves ? ',"e_resolves":true' : '';
   const attempt = end.attempt === undefined ? '' : `,"e_attempt":${end.attempt}`;
-  // Of what it followed alone and is recorded together with, the times differ by what they differed by.
+  // Recorded by one statement with the only step that it followed, its times are right by themselves.
   const isBehind = end.follows !== undefined && end.follows > (end.attempt === undefined ? 0 : 1);
   const follows = isBehind ? ',"e_follows":true' : '';
   const ago = end.ended_at === undefined ? '' : `,"e_ago":${performance.now() - end.ended_at}`;

@@ -155,6 +155,7 @@ function memberCtes(members: string, columns: string): string[] {
  * put a step before the end of what it followed, where that came by an earlier statement.
  */
 const NEEDS_ENDED = `case when m.e_follows then (select max(n.finished_at) from ops_mission_steps n where n.mission_id = s.mission_id and n.name = any (s.needs)) end`;
+
 const END_CTES = [
   `ended as (
     update ops_mission_steps s set state = m.e_state, output = m.e_output, error_class = m.e_error_class, error = m.e_error, untrusted = m.e_untrusted,

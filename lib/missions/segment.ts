@@ -284,7 +284,9 @@ function createSegment(
         while (inFlight.size > 0) await news.wait(Number.POSITIVE_INFINITY);
       }
       // Not beside the next claim, which would take what is on its way for something that never ended. Bounded by the writer's retries.
-      await pending.settled().catch((error: unknown) => context.log.debug({ err: error }, 'not all was written'));
+      await pending
+        .settled()
+        .catch((error: unknown) => context.log.warn({ err: error }, 'a checkpoint was not stored'));
     }
   };
 

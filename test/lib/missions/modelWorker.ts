@@ -1,5 +1,4 @@
-import { isSuspended } from '../../../lib/missions/dag.ts';
-import { goByAnswers, hasWork, nextCheckpoint, recoverSteps } from '../../../lib/missions/decide.ts';
+import { goByAnswers, hasWork, nextCheckpoint, recoverSteps, takeAnswers } from '../../../lib/missions/decide.ts';
 import { loadSteps } from '../../../lib/missions/loadSteps.ts';
 import { missionChange } from '../../../lib/missions/missionChange.ts';
 import { addTo } from '../../../lib/missions/pending.ts';
@@ -175,13 +174,7 @@ export class ModelWorker {
   async #readNews(seen: number): Promise<void> {
     const state = this.#state!;
     state.seen = seen;
-    const now = await loadSteps(this.#db, state.mission.id);
-    for (const { id, asked } of now) {
-      const step = state.steps.find((own) => own.id === id);
-      if (!step || !(step.state === 'waiting' || step.state === 'unknown')) continue;
-      step.asked = asked;
-      if (isSuspended(step)) state.notBefore.set(step.id, 0);
-    }
+    takeAnswers(state, await loadSteps(this.#db, state.mission.id));
   }
 
   /** The job's end as the worker's ledger writes it; a fenced segment's job fails and is tried again, where it is still held. */
